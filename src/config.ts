@@ -1,0 +1,176 @@
+import { z } from 'zod';
+
+const integer = (fallback: number, min: number, max: number) =>
+  z.coerce.number().int().min(min).max(max).default(fallback);
+const optionalText = z.string().min(1).optional();
+
+/** Languages of the analyzers: Snowball stemmers that both engines have and for which we carry stop words. */
+export const LANGUAGES = ['english', 'portuguese', 'spanish', 'french', 'german', 'italian'] as const;
+export type Language = (typeof LANGUAGES)[number];
+
+/** The environment: one line a variable, with its default and its bounds. `.env.example` explains each. */
+const environmentSchema = z.object({
+  ACERVO_HOST: z.string().min(1).default('127.0.0.1'),
+  ACERVO_PORT: integer(8080, 0, 65_535),
+  ACERVO_DATA_DIR: z.string().min(1).default('./data'),
+  ACERVO_ADMIN_KEY: z.string().min(32, 'must be 32 characters or more').max(256).optional(),
+  ACERVO_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  ACERVO_LANGUAGE: z.enum(LANGUAGES).default('english'),
+  SURREALDB_URL: optionalText,
+  SURREALDB_USER: optionalText,
+  SURREALDB_PASS: optionalText,
+  SURREALDB_NAMESPACE: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -').default('acervo'),
+  SURREALDB_DATABASE: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -').default('memory'),
+  ACERVO_DATABASE_TIMEOUT_MS: integer(15_000, 100, 600_000),
+  ACERVO_EMBEDDER: z.enum(['hashing', 'gemini', 'openai', 'caller']).default('hashing'),
+  ACERVO_EMBEDDING_DIMENSIONS: z.coerce.number().int().min(2).max(4096).optional(),
+  ACERVO_EMBEDDING_URL: z.url({ protocol: /^https?$/ }).optional(),
+  ACERVO_EMBEDDING_MODEL: optionalText,
+  ACERVO_EMBEDDING_API_KEY: optionalText,
+  ACERVO_EMBEDDING_TIMEOUT_MS: integer(20_000, 10, 300_000),
+  ACERVO_EMBEDDING_BATCH_TEXTS: integer(64, 1, 2048),
+  ACERVO_EMBEDDING_MAX_RETRIES: integer(3, 0, 10),
+  GEMINI_API_KEY: optionalText,
+  ACERVO_VECTOR_INDEX: z.enum(['auto', 'hnsw', 'diskann', 'none']).default('auto'),
+  ACERVO_WARM_INDEX: z.enum(['auto', 'on', 'off']).default('auto'),
+  ACERVO_HNSW_EF_CONSTRUCTION: integer(100, 10, 1000),
+  ACERVO_HNSW_M: integer(8, 2, 64),
+  ACERVO_SEARCH_EF: integer(100, 10, 1000),
+  ACERVO_RATE_LIMIT_PER_MINUTE: integer(6000, 0, 10_000_000),
+  ACERVO_IDEMPOTENCY_TTL_SECONDS: integer(86_400, 60, 604_800),
+  ACERVO_BULK_MAX_LINES: integer(100_000, 1, 1_000_000),
+  ACERVO_BULK_CONCURRENCY: integer(8, 1, 64),
+  ACERVO_AUDIT_READS: z.enum(['on', 'off']).default('off'),
+});
+
+type Environment = z.infer<typeof environmentSchema>;
+
+/** Rules between variables; each message names the variable to change. */
+function crossChecks(env: Environment): string[] {
+  const faults: string[] = [];
+  const url = env.SURREALDB_URL;
+  if (url !== undefined) {
+    if (/^(surrealkv|mem|indxdb):/.test(url))
+      faults.push(`SURREALDB_URL: the embedded engine loses concurrent updates with ${url.split(':')[0]}://; use rocksdb://`);
+    else if (!/^(rocksdb|wss?|https?):\/\/./.test(url))
+      faults.push('SURREALDB_URL: must start with rocksdb://, ws:// or wss://');
+    else if (/^https?:/.test(url)) faults.push('SURREALDB_URL: use ws:// or wss://; live queries need a socket');
+    if (/^wss?:/.test(url) && (env.SURREALDB_USER === undefined || env.SURREALDB_PASS === undefined))
+      faults.push('SURREALDB_USER, SURREALDB_PASS: both are needed for a database server');
+  }
+  if (env.ACERVO_EMBEDDER === 'gemini' && env.GEMINI_API_KEY === undefined && env.ACERVO_EMBEDDING_API_KEY === undefined)
+    faults.push('GEMINI_API_KEY: is needed for ACERVO_EMBEDDER=gemini');
+  if (env.ACERVO_EMBEDDER === 'openai') {
+    if (env.ACERVO_EMBEDDING_MODEL === undefined)
+      faults.push('ACERVO_EMBEDDING_MODEL: is needed for ACERVO_EMBEDDER=openai');
+    if (env.ACERVO_EMBEDDING_DIMENSIONS === undefined)
+      faults.push('ACERVO_EMBEDDING_DIMENSIONS: is needed for ACERVO_EMBEDDER=openai');
+  }
+  if (env.ACERVO_WARM_INDEX === 'on') faults.push('ACERVO_WARM_INDEX: the warm index is not built yet; use auto or off');
+  return faults;
+}
+
+/** A start that the environment forbids: `faults` lists everything that is wrong, not just the first thing. */
+export class ConfigError extends Error {
+  constructor(readonly faults: string[]) {
+    super(`The configuration has ${faults.length} fault(s):\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+/** The configuration as the code reads it: grouped, with units last in the names. */
+export interface Config {
+  host: string;
+  port: number;
+  dataDir: string;
+  adminKey: string | undefined;
+  logLevel: Environment['ACERVO_LOG_LEVEL'];
+  language: Language;
+  database: {
+    url: string;
+    username: string | undefined;
+    password: string | undefined;
+    namespace: string;
+    database: string;
+    timeoutMs: number;
+  };
+  embedding: {
+    provider: Environment['ACERVO_EMBEDDER'];
+    dimensions: number;
+    url: string | undefined;
+    model: string | undefined;
+    apiKey: string | undefined;
+    timeoutMs: number;
+    batchTexts: number;
+    maxRetries: number;
+  };
+  vectorIndex: { kind: Environment['ACERVO_VECTOR_INDEX']; efConstruction: number; m: number; searchEf: number };
+  rateLimitPerMinute: number;
+  idempotencyTtlSeconds: number;
+  bulk: { maxLines: number; concurrency: number };
+  auditReads: boolean;
+}
+
+const DEFAULT_DIMENSIONS = { hashing: 512, gemini: 1024, openai: 1024, caller: 1024 } as const;
+
+function grouped(env: Environment): Config {
+  const provider = env.ACERVO_EMBEDDER;
+  return {
+    host: env.ACERVO_HOST,
+    port: env.ACERVO_PORT,
+    dataDir: env.ACERVO_DATA_DIR,
+    adminKey: env.ACERVO_ADMIN_KEY,
+    logLevel: env.ACERVO_LOG_LEVEL,
+    language: env.ACERVO_LANGUAGE,
+    database: {
+      url: env.SURREALDB_URL ?? '',
+      username: env.SURREALDB_USER,
+      password: env.SURREALDB_PASS,
+      namespace: env.SURREALDB_NAMESPACE,
+      database: env.SURREALDB_DATABASE,
+      timeoutMs: env.ACERVO_DATABASE_TIMEOUT_MS,
+    },
+    embedding: {
+      provider,
+      dimensions: env.ACERVO_EMBEDDING_DIMENSIONS ?? DEFAULT_DIMENSIONS[provider],
+      url: env.ACERVO_EMBEDDING_URL,
+      model: env.ACERVO_EMBEDDING_MODEL,
+      apiKey: env.ACERVO_EMBEDDING_API_KEY ?? (provider === 'gemini' ? env.GEMINI_API_KEY : undefined),
+      timeoutMs: env.ACERVO_EMBEDDING_TIMEOUT_MS,
+      batchTexts: env.ACERVO_EMBEDDING_BATCH_TEXTS,
+      maxRetries: env.ACERVO_EMBEDDING_MAX_RETRIES,
+    },
+    vectorIndex: {
+      kind: env.ACERVO_VECTOR_INDEX,
+      efConstruction: env.ACERVO_HNSW_EF_CONSTRUCTION,
+      m: env.ACERVO_HNSW_M,
+      searchEf: env.ACERVO_SEARCH_EF,
+    },
+    rateLimitPerMinute: env.ACERVO_RATE_LIMIT_PER_MINUTE,
+    idempotencyTtlSeconds: env.ACERVO_IDEMPOTENCY_TTL_SECONDS,
+    bulk: { maxLines: env.ACERVO_BULK_MAX_LINES, concurrency: env.ACERVO_BULK_CONCURRENCY },
+    auditReads: env.ACERVO_AUDIT_READS === 'on',
+  };
+}
+
+/**
+ * Reads the environment once. An empty value counts as unset.
+ * @throws ConfigError with all faults
+ */
+export function readConfig(source: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = environmentSchema.safeParse(given);
+  const faults = parsed.success
+    ? []
+    : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  // Rules between variables run on what could be read, so that one start shows every fault.
+  const valid = environmentSchema.safeParse(
+    Object.fromEntries(Object.entries(given).filter(([name]) => !faults.some((fault) => fault.startsWith(`${name}:`)))),
+  );
+  if (valid.success) faults.push(...crossChecks(valid.data));
+  const known = new Set(Object.keys(environmentSchema.shape));
+  for (const name of Object.keys(given))
+    if (name.startsWith('ACERVO_') && !known.has(name)) faults.push(`${name}: is not a variable that Acervo knows`);
+  if (!parsed.success || faults.length > 0) throw new ConfigError(faults);
+  return grouped(parsed.data);
+}

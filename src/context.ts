@@ -1,0 +1,46 @@
+import type { Logger } from 'pino';
+import type { Config } from './config.js';
+import type { Embedder } from './embeddings/port.js';
+import type { Scope } from './keys/scopes.js';
+import type { Database } from './surreal/database.js';
+import type { CursorSigner } from './http/cursor.js';
+import type { Metrics } from './health/metrics.js';
+
+/** Who is asking: made from the key by the auth middleware. */
+export interface Principal {
+  key_id: string;
+  scopes: ReadonlySet<Scope>;
+  /** Set when the key is bound to an agent: it then reads and writes only what belongs to that agent. */
+  agent_id: string | undefined;
+  address: string | undefined;
+  user_agent: string | undefined;
+}
+
+/** How a client asked for this write to be applied at most once. */
+export interface RequestOperation {
+  /** Idempotency id of this request: derived from the client's key, or a fresh UUIDv7. */
+  id: string;
+  /** Digest of method, path, body and principal: another one under the same id is refused. */
+  request_digest: string;
+}
+
+/** What a node has, whoever asks. */
+export interface Services {
+  config: Config;
+  /** The database of knowledge, audit log and idempotency. Never global: later a key chooses it. */
+  db: Database;
+  /** The database of the whole installation: api_keys, leases, schema_state. */
+  control: Database;
+  embedder: Embedder;
+  cursors: CursorSigner;
+  metrics: Metrics;
+  log: Logger;
+  clock: () => Date;
+}
+
+/** What a verb gets beside its input. */
+export interface Context extends Services {
+  principal: Principal;
+  requestId: string;
+  operation: RequestOperation;
+}

@@ -1,0 +1,108 @@
+import type { QueryResponse, SurrealSession } from 'surrealdb';
+import { AcervoError } from '../errors/error.js';
+import type { Connection } from './connection.js';
+import type { Change, Committed, CompiledStatement, Database, EngineInfo, Params } from './database.js';
+import { causeOf, classify, type Failure } from './failures.js';
+import { transact } from './transact.js';
+import { toPlain } from './values.js';
+
+/** What the database counts as it works. */
+export interface DatabaseEvents {
+  transaction?(outcome: 'committed' | 'replayed' | 'failed'): void;
+  conflict?(): void;
+}
+
+export interface SessionDatabaseOptions {
+  queries: ReadonlyMap<string, string>;
+  vectorIndex: EngineInfo['vectorIndex'];
+  /** Bound of every call, in milliseconds. */
+  timeoutMs: number;
+  /** How long an operation id is remembered, in seconds. */
+  operationTtlSeconds: number;
+  events?: DatabaseEvents;
+}
+
+/** Sends one text with its values; resolves to all responses, failed ones included. */
+export type Send = (text: string, params: Params) => Promise<QueryResponse[]>;
+
+function unavailable(cause?: unknown): AcervoError {
+  return new AcervoError('database:unavailable', { retryAfterSeconds: 1, cause });
+}
+
+function thrownFor(failure: Failure): Error {
+  if (failure.kind === 'unreachable') return unavailable(failure.cause);
+  if (failure.kind === 'refused') return new AcervoError(failure.code);
+  if (failure.kind === 'conflict') return new AcervoError('database:conflict', { retryAfterSeconds: 1 });
+  if (failure.kind === 'operation_exists') return new AcervoError('internal:unexpected');
+  return failure.cause instanceof Error ? failure.cause : new Error(String(failure.cause));
+}
+
+/** A `Database` over one SDK session. */
+export class SessionDatabase implements Database {
+  readonly engine: EngineInfo;
+  readonly #session: SurrealSession;
+  readonly #connection: Connection;
+  readonly #options: SessionDatabaseOptions;
+
+  constructor(connection: Connection, session: SurrealSession, options: SessionDatabaseOptions) {
+    this.#connection = connection;
+    this.#session = session;
+    this.#options = options;
+    this.engine = { kind: connection.kind, version: connection.version, vectorIndex: options.vectorIndex };
+  }
+
+  /** The text of a query file. @throws Error when there is none: a fault of ours */
+  text(name: string): string {
+    const text = this.#options.queries.get(name);
+    if (text === undefined) throw new Error(`There is no query file ${name}`);
+    return text;
+  }
+
+  /** Sends a text within the deadline. @throws AcervoError `database:unavailable` */
+  readonly send: Send = async (text, params) => {
+    if (!this.#connection.isUp()) throw unavailable();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(unavailable(new Error('deadline'))), this.#options.timeoutMs);
+    });
+    const sent = this.#session.query(text, params).responses();
+    // After the deadline nobody waits for this promise any more; its failure must not end the process.
+    sent.catch(() => undefined);
+    try {
+      return await Promise.race([sent, late]);
+    } catch (error) {
+      if (error instanceof AcervoError) throw error;
+      throw thrownFor(classify(error));
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  async query<Result>(name: string, params: Params = {}): Promise<Result> {
+    return this.run<Result>({ text: this.text(name), params });
+  }
+
+  async run<Result>(statement: CompiledStatement): Promise<Result> {
+    const responses = await this.send(statement.text, statement.params);
+    const failure = causeOf(responses);
+    if (failure !== undefined) throw thrownFor(failure);
+    const last = responses.at(-1);
+    return toPlain(last?.success ? last.result : undefined) as Result;
+  }
+
+  async transact<Answer>(change: Change): Promise<Committed<Answer>> {
+    return transact<Answer>(this, change, {
+      timeoutMs: this.#options.timeoutMs,
+      operationTtlSeconds: this.#options.operationTtlSeconds,
+      ...(this.#options.events ? { events: this.#options.events } : {}),
+    });
+  }
+
+  async isReady(): Promise<boolean> {
+    try {
+      return (await this.run<number>({ text: 'RETURN 1', params: {} })) === 1;
+    } catch {
+      return false;
+    }
+  }
+}

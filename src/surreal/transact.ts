@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { QueryResponse } from 'surrealdb';
+import { AcervoError, isAcervoError } from '../errors/error.js';
+import type { Change, Committed } from './database.js';
+import { causeOf, type Failure } from './failures.js';
+import type { DatabaseEvents, SessionDatabase } from './session-database.js';
+import { toPlain } from './values.js';
+
+/** Conflicts are retried at most this often: with eight writers of one record the unluckiest needed 9 (measured). */
+const MAX_ATTEMPTS = 40;
+const FIRST_BACKOFF_MS = 4;
+const MAX_BACKOFF_MS = 250;
+
+/**
+ * A transaction whose statements took longer throws before its audit row. Readers re-read 15 s (audit/reader.ts), and
+ * the row's time is taken last, so what must fit into those 15 s is the commit alone; its length grows with what was
+ * written. The largest document, 512 passages with vectors, takes 6-8 s on the embedded engine (measured).
+ */
+export const MAX_TRANSACTION_SECONDS = 12;
+
+export interface TransactOptions {
+  timeoutMs: number;
+  operationTtlSeconds: number;
+  events?: DatabaseEvents;
+}
+
+/** Full jitter: any two writers that collided come back at different times. */
+function backoffMs(attempt: number): number {
+  return Math.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
+}
+
+interface StoredOperation {
+  request_digest: string;
+  answer: unknown;
+  audit_id?: [string, string];
+}
+
+/** The opaque text of an audit id: `<time>_<uuid>`. */
+export function auditIdText(id: [string, string] | undefined): string | undefined {
+  return id === undefined || id === null ? undefined : `${id[0]}_${id[1]}`;
+}
+
+async function replay<Answer>(db: SessionDatabase, change: Change): Promise<Committed<Answer> | undefined> {
+  const stored = await db.query<StoredOperation | undefined>('idempotency/get', { op: change.operation.id });
+  if (stored === undefined || stored === null) return undefined;
+  if (stored.request_digest !== change.operation.request_digest) throw new AcervoError('idempotency:key_reused');
+  return { answer: stored.answer as Answer, audit_id: auditIdText(stored.audit_id), replayed: true };
+}
+
+function committedBy<Answer>(responses: QueryResponse[]): Committed<Answer> {
+  // COMMIT itself answers too; the result is the last statement before it that answered an object.
+  const results = responses.map((response) => (response.success ? toPlain(response.result) : undefined));
+  const result = results.findLast((value) => value !== null && typeof value === 'object' && 'answer' in value);
+  const { answer, audit_id } = (result ?? {}) as { answer: Answer; audit_id?: [string, string] };
+  return { answer, audit_id: auditIdText(audit_id), replayed: false };
+}
+
+async function attempt(db: SessionDatabase, text: string, params: Record<string, unknown>) {
+  try {
+    const responses = await db.send(text, params);
+    return { responses, failure: causeOf(responses) };
+  } catch (error) {
+    if (!isAcervoError(error, 'database:unavailable')) throw error;
+    return { responses: [], failure: { kind: 'unreachable', cause: error } satisfies Failure };
+  }
+}
+
+/**
+ * Runs a change as one `BEGIN … COMMIT`: operation id, data, audit row. Design section 4, invariants 2, 3 and 7.
+ * A conflict runs the whole of it again. A connection that breaks leaves the outcome unknown; the operation id makes
+ * the second run find the first one's answer.
+ */
+export async function transact<Answer>(
+  db: SessionDatabase,
+  change: Change,
+  options: TransactOptions,
+): Promise<Committed<Answer>> {
+  const text = [db.text('transact/begin'), db.text(change.query), db.text('transact/commit')].join('\n');
+  const params = {
+    audit_values: undefined,
+    ...change.params,
+    op: change.operation.id,
+    request_digest: change.operation.request_digest,
+    op_ttl_seconds: options.operationTtlSeconds,
+    audit: change.audit,
+    max_seconds: MAX_TRANSACTION_SECONDS,
+  };
+  const deadline = performance.now() + options.timeoutMs;
+  let failure: Failure | undefined;
+  for (let tries = 0; tries < MAX_ATTEMPTS && performance.now() < deadline; tries += 1) {
+    const outcome = await attempt(db, text, params);
+    failure = outcome.failure;
+    if (failure === undefined) {
+      options.events?.transaction?.('committed');
+      return committedBy<Answer>(outcome.responses);
+    }
+    if (failure.kind === 'operation_exists') {
+      const replayed = await replay<Answer>(db, change);
+      if (replayed !== undefined) {
+        options.events?.transaction?.('replayed');
+        return replayed;
+      }
+    } else if (failure.kind === 'conflict') options.events?.conflict?.();
+    else if (failure.kind !== 'unreachable') break;
+    await sleep(backoffMs(tries));
+  }
+  options.events?.transaction?.('failed');
+  if (failure?.kind === 'refused') throw new AcervoError(failure.code);
+  if (failure?.kind === 'unreachable') throw new AcervoError('database:unavailable', { retryAfterSeconds: 1 });
+  if (failure?.kind === 'unexpected') throw failure.cause;
+  throw new AcervoError('database:conflict', { retryAfterSeconds: 1 });
+}
