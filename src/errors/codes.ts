@@ -35,6 +35,11 @@ export const ERROR_CODES = {
   'key:last_admin': { status: 409, retryable: false, title: 'This is the last key that can manage keys.' },
   'knowledge:not_found': { status: 404, retryable: false, title: 'There is no such document.' },
   'knowledge:id_unavailable': { status: 409, retryable: false, title: 'This id cannot be used by this key.' },
+  'knowledge:caller_passages': {
+    status: 409,
+    retryable: false,
+    title: 'The passages or vectors came with the document: send the whole document again.',
+  },
   'knowledge:too_many_passages': { status: 400, retryable: false, title: 'A document has at most 512 passages.' },
   'knowledge:metadata_too_large': { status: 400, retryable: false, title: 'The metadata is too large or too deep.' },
   'knowledge:content_too_large': { status: 413, retryable: false, title: 'The content is larger than 2 MB.' },

@@ -33,10 +33,16 @@ function endpoint(url: string): string {
   return parsed.toString();
 }
 
+/** A directory that another process has open never opens and never fails (surrealdb.js#592): time must tell. */
+function noAnswer(kind: Connection['kind'], { url, timeoutMs }: ConnectionSettings): Error {
+  const waited = `${url} did not open within ${timeoutMs / 1000} s`;
+  return kind === 'server'
+    ? new Error(waited)
+    : new DataDirectoryError(`${waited}. Another process has it open? Stop it, or choose another ACERVO_DATA_DIR.`);
+}
+
 function explained(error: unknown, url: string): Error {
   const message = error instanceof Error ? error.message : String(error);
-  if (/lock|resource temporarily unavailable/i.test(message))
-    return new DataDirectoryError(`Another process has ${url} open; stop it, or choose another ACERVO_DATA_DIR.`);
   if (/deserialize|revision/i.test(message))
     return new DataDirectoryError(
       `${url} was written by a newer SurrealDB; there is no way back. Start that server and set SURREALDB_URL=ws://…`,
@@ -56,9 +62,9 @@ export async function connect(settings: ConnectionSettings): Promise<Connection>
       : { engines: createNodeEngines() },
   );
   const { username, password } = settings;
-  const signal = AbortSignal.timeout(settings.timeoutMs);
+  let timer: NodeJS.Timeout | undefined;
   const timedOut = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(new Error(`no answer from ${settings.url}`)), { once: true });
+    timer = setTimeout(() => reject(noAnswer(kind, settings)), settings.timeoutMs);
   });
   try {
     await Promise.race([
@@ -83,7 +89,10 @@ export async function connect(settings: ConnectionSettings): Promise<Connection>
       },
     };
   } catch (error) {
-    await client.close().catch(() => undefined);
+    // Closing an embedded engine that never opened would hang as well.
+    if (kind === 'server') await client.close().catch(() => undefined);
     throw explained(error, settings.url);
+  } finally {
+    clearTimeout(timer);
   }
 }

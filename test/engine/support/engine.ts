@@ -13,7 +13,7 @@ export const onStack = process.env.ACERVO_TEST_STACK === '1';
 export const unavailable = onStack && inject('surrealUrl') === '';
 
 /** Query files that only tests need: a counter that many write, and a change that is slow to commit. */
-const TEST_QUERIES: Record<string, string> = {
+export const TEST_QUERIES: Record<string, string> = {
   'test/increment': `
     LET $before = (SELECT * FROM ONLY type::record('counters', $id));
     LET $n = ($before.n ?? 0) + 1;

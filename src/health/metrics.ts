@@ -1,0 +1,89 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { EmbeddingUsage } from '../embeddings/port.js';
+
+type RequestLabel = 'method' | 'route' | 'status';
+
+/** What a node counts, typed: a counter that is not here does not exist. */
+export interface Metrics {
+  /** Its own, not prom-client's global one: two apps in a process (tests) stay apart. */
+  registry: Registry;
+  /** The embedder's own counters, read when somebody asks. */
+  embeddingUsage: EmbeddingUsage;
+  httpRequests: Counter<RequestLabel>;
+  httpDuration: Histogram<RequestLabel>;
+  databaseTransactions: Counter;
+  databaseConflicts: Counter;
+  documentsStored: Counter;
+  searchDuration: Histogram<'leg'>;
+  bulkLines: Counter<'status'>;
+  rateLimited: Counter;
+  authDenied: Counter<'code'>;
+  embeddingPendingDocuments: Gauge;
+}
+
+export const NO_EMBEDDING_USAGE: EmbeddingUsage = { requests: 0, failures: 0, retries: 0, texts: 0, tokens: 0 };
+
+const EMBEDDING_COUNTERS: [keyof EmbeddingUsage, string][] = [
+  ['requests', 'Requests to the embedding provider.'],
+  ['failures', 'Embedding calls that failed after all retries.'],
+  ['retries', 'Requests to the embedding provider that were sent again.'],
+  ['texts', 'Texts embedded.'],
+  ['tokens', 'Tokens embedded, as the provider reports them or estimated.'],
+];
+
+/** The embedder counts for itself; these copy its numbers at each scrape. */
+function registerEmbedding(registers: Registry[], usage: EmbeddingUsage): void {
+  for (const [field, help] of EMBEDDING_COUNTERS)
+    new Counter({
+      name: `acervo_embedding_${field}_total`,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(usage[field]);
+      },
+    });
+}
+
+/**
+ * The metrics of one node.
+ * @param embeddingUsage the embedder's live counters
+ */
+export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAGE): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  registerEmbedding(registers, embeddingUsage);
+  const counter = <Label extends string = never>(name: string, help: string, labelNames: Label[] = []) =>
+    new Counter<Label>({ name: `acervo_${name}_total`, help, labelNames, registers });
+  const seconds = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
+    new Histogram<Label>({
+      name: `acervo_${name}_duration_seconds`,
+      help,
+      labelNames,
+      registers,
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    });
+  return {
+    registry,
+    embeddingUsage,
+    httpRequests: counter<RequestLabel>('http_requests', 'Requests answered.', ['method', 'route', 'status']),
+    httpDuration: seconds<RequestLabel>('http_request', 'From the request to the end of its answer.', [
+      'method',
+      'route',
+      'status',
+    ]),
+    databaseTransactions: counter('database_transactions', 'Changes committed.'),
+    databaseConflicts: counter('database_conflicts', 'Transactions that met a conflict and were run again.'),
+    documentsStored: counter('documents_stored', 'Documents stored or replaced.'),
+    searchDuration: seconds('search', 'One leg of a search.', ['leg']),
+    bulkLines: counter('bulk_lines', 'Lines of bulk bodies by their outcome.', ['status']),
+    rateLimited: counter('rate_limited', 'Requests refused with 429.'),
+    authDenied: counter('auth_denied', 'Requests refused for their key, by error code.', ['code']),
+    embeddingPendingDocuments: new Gauge({
+      name: 'acervo_embedding_pending_documents',
+      help: 'Documents whose vectors are still to be made.',
+      registers,
+    }),
+  };
+}

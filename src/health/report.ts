@@ -1,0 +1,71 @@
+import { statfs } from 'node:fs/promises';
+import { z } from 'zod';
+import type { Services } from '../context.js';
+import { VERSION } from '../version.js';
+import { databaseReady } from './ready.js';
+
+/** Detail for an operator. `data` is the file system of the data directory, null when it cannot be read. */
+export const healthReportSchema = z
+  .object({
+    status: z.enum(['ok', 'degraded']),
+    version: z.string(),
+    uptime_seconds: z.number(),
+    database: z.object({
+      ready: z.boolean(),
+      kind: z.enum(['embedded', 'server']),
+      version: z.string(),
+      vector_index: z.enum(['hnsw', 'diskann', 'none']),
+    }),
+    embedder: z.object({
+      available: z.boolean(),
+      space: z.object({
+        slug: z.string(),
+        provider: z.string(),
+        model: z.string(),
+        dimensions: z.int(),
+        distance: z.literal('cosine'),
+      }),
+      usage: z.object({
+        requests: z.int(),
+        failures: z.int(),
+        retries: z.int(),
+        texts: z.int(),
+        tokens: z.int(),
+      }),
+    }),
+    memory: z.object({ rss_bytes: z.int(), heap_used_bytes: z.int(), external_bytes: z.int() }),
+    data: z.object({ free_bytes: z.int(), size_bytes: z.int() }).nullable(),
+  })
+  .meta({ id: 'HealthReport' });
+
+export type HealthReport = z.infer<typeof healthReportSchema>;
+
+async function fileSystemOf(directory: string): Promise<HealthReport['data']> {
+  try {
+    const { bavail, blocks, bsize } = await statfs(directory);
+    return { free_bytes: bavail * bsize, size_bytes: blocks * bsize };
+  } catch {
+    // A node with a database server may have no data directory at all.
+    return null;
+  }
+}
+
+/** What this node is and how it is doing; `degraded` when its database is away. Never throws. */
+export async function reportHealth(services: Services): Promise<HealthReport> {
+  const [ready, data] = await Promise.all([databaseReady(services), fileSystemOf(services.config.dataDir)]);
+  const { kind, version, vectorIndex } = services.db.engine;
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return {
+    status: ready ? 'ok' : 'degraded',
+    version: VERSION,
+    uptime_seconds: Math.round(process.uptime()),
+    database: { ready, kind, version, vector_index: vectorIndex },
+    embedder: {
+      available: services.embedder.available,
+      space: services.embedder.space,
+      usage: { ...services.metrics.embeddingUsage },
+    },
+    memory: { rss_bytes: rss, heap_used_bytes: heapUsed, external_bytes: external },
+    data,
+  };
+}

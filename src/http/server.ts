@@ -1,0 +1,81 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createAdaptorServer } from '@hono/node-server';
+import type { Hono } from 'hono';
+import { v7 as uuidv7 } from 'uuid';
+import { AcervoError } from '../errors/error.js';
+import { toProblem } from '../errors/problem.js';
+import type { HttpEnv } from './env.js';
+
+/** Headers come at once or the client is stalling on purpose. */
+const HEADERS_TIMEOUT_MS = 15_000;
+/** A bulk body is read as fast as it is stored: an hour for the largest. Other routes have their own deadline. */
+const REQUEST_TIMEOUT_MS = 3_600_000;
+/** Longer than the idle time that proxies keep (60 s), so that it is the proxy that closes, never we under its request. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+const MAX_HEADER_BYTES = 16_384;
+
+export interface Listening {
+  /** For instance `http://127.0.0.1:8080`. */
+  url: string;
+  /** Stops accepting, waits up to `graceMs` for the requests under way, then cuts them off. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** What is not HTTP never reaches the app: it is answered here, and the connection ends. */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const detail = error.code === 'HPE_HEADER_OVERFLOW' ? 'The headers are too large.' : 'This is not well-formed HTTP.';
+  const body = JSON.stringify(toProblem(new AcervoError('request:invalid', { detail }), uuidv7()));
+  socket.end(
+    'HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/problem+json\r\n' +
+      `x-content-type-options: nosniff\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function closer(server: Server): Listening['close'] {
+  return (graceMs) =>
+    new Promise((resolve) => {
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+      server.close(() => {
+        clearTimeout(cut);
+        resolve();
+      });
+      server.closeIdleConnections();
+    });
+}
+
+/**
+ * Serves the app over HTTP.
+ * @param port 0 takes a free one
+ * @throws Error of node:net, such as EADDRINUSE
+ */
+export async function listen(app: Hono<HttpEnv>, { host, port }: { host: string; port: number }): Promise<Listening> {
+  const server = createAdaptorServer({
+    fetch: (request, env) => app.fetch(request, env as HttpEnv['Bindings']),
+    serverOptions: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
+  }) as Server;
+  server.on('clientError', refuseConnection);
+  // A connection that was busy when close() began is idle once its answer is out: end it then, not at its timeout.
+  server.on('request', (_request, response) =>
+    response.on('close', () => {
+      if (!server.listening) setImmediate(() => server.closeIdleConnections());
+    }),
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const address = server.address() as AddressInfo;
+  const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return { url: `http://${name}:${address.port}`, close: closer(server) };
+}

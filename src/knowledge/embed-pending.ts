@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
+import type { Services } from '../context.js';
+import { isAcervoError } from '../errors/error.js';
+import { withLease } from '../surreal/lease.js';
+
+const PAGE_DOCUMENTS = 32;
+const ADOPT_DOCUMENTS = 500;
+const LEASE_TTL_MS = 30_000;
+
+interface Pending {
+  id: string;
+  content_revision: number;
+}
+
+/** Adds one document's vectors, if it still is what was embedded. */
+async function fill(services: Services, pending: Pending, vectors: number[][], error?: string): Promise<void> {
+  await services.db.transact({
+    query: 'knowledge/fill',
+    params: {
+      ...pending,
+      vectors: vectors.map((embedding, ordinal) => ({ ordinal, embedding })),
+      embedding_status: error === undefined ? 'ready' : 'failed',
+      embedding_error: error,
+    },
+    operation: { id: uuidv7(), request_digest: '' },
+    audit: { resource: `knowledge:${pending.id}` },
+  });
+}
+
+/** @throws AcervoError `embedding:unavailable`, `database:unavailable`: the next round goes on from here */
+async function embedOne(services: Services, pending: Pending): Promise<void> {
+  const texts = await services.db.query<string[]>('knowledge/passage-texts', { ...pending });
+  try {
+    await fill(services, pending, texts.length === 0 ? [] : await services.embedder.embed(texts, 'document'));
+  } catch (error) {
+    if (!isAcervoError(error, 'embedding:rejected')) throw error;
+    await fill(services, pending, [], error.code);
+  }
+}
+
+/** Documents with vectors of another space, from before the embedder was changed, become pending in this one. */
+async function adoptSpace(services: Services, signal: AbortSignal): Promise<void> {
+  const params = { space: services.embedder.space.slug, limit: ADOPT_DOCUMENTS };
+  while (!signal.aborted && (await services.db.query<number>('knowledge/adopt-space', params)) === ADOPT_DOCUMENTS);
+}
+
+/**
+ * One round: makes the vectors of documents that were stored while the embedder was down. Whichever node holds the
+ * lease does it.
+ * @returns how many documents got their vectors
+ */
+export async function embedPending(services: Services, holder: string, adopt: boolean): Promise<number> {
+  const space = services.embedder.space.slug;
+  const lease = { name: 'embed-pending', holder, ttlMs: LEASE_TTL_MS };
+  const filled = await withLease(services.control, lease, async (signal) => {
+    if (adopt) await adoptSpace(services, signal);
+    let count = 0;
+    while (services.embedder.available && !signal.aborted) {
+      const page = await services.db.query<Pending[]>('knowledge/pending', { space, limit: PAGE_DOCUMENTS });
+      for (const pending of page) if (!signal.aborted) await embedOne(services, pending);
+      count += page.length;
+      if (page.length < PAGE_DOCUMENTS) break;
+    }
+    return count;
+  });
+  services.metrics.embeddingPendingDocuments.set(await services.db.query<number>('knowledge/count-pending', { space }));
+  return filled ?? 0;
+}
+
+/**
+ * Runs rounds for ever, `intervalMs` apart, until stopped. A failed round is logged and tried again.
+ * @returns stop; resolves when the round under way has ended
+ */
+export function startEmbeddingWorker(services: Services, intervalMs: number): () => Promise<void> {
+  const holder = randomUUID();
+  let stopped = false;
+  let adopt = true;
+  let timer: NodeJS.Timeout | undefined;
+  let round: Promise<void> = Promise.resolve();
+  const run = async () => {
+    try {
+      const count = await embedPending(services, holder, adopt);
+      adopt = false;
+      if (count > 0) services.log.info({ documents: count }, 'pending vectors were made');
+    } catch (error) {
+      services.log.warn({ err: error }, 'pending vectors could not be made; the next round tries again');
+    }
+    if (!stopped) timer = setTimeout(next, intervalMs);
+  };
+  const next = () => {
+    round = run();
+  };
+  next();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await round;
+  };
+}

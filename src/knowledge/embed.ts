@@ -1,0 +1,72 @@
+import type { Context } from '../context.js';
+import { isAcervoError } from '../errors/error.js';
+import type { PreparedDocument } from './prepare.js';
+
+export interface DocumentVectors {
+  vectors: { ordinal: number; embedding: number[] }[];
+  embedding_status: 'ready' | 'pending' | 'failed' | 'none';
+  embedding_source: 'embedder' | 'caller';
+  embedding_error: string | undefined;
+}
+
+/** The ordinal of a vector that stands for a whole document. */
+const WHOLE_DOCUMENT = -1;
+
+function ofCaller(document: PreparedDocument): DocumentVectors['vectors'] {
+  const own = document.passages.flatMap(({ ordinal, vector }) => (vector ? [{ ordinal, embedding: vector }] : []));
+  return document.wholeVector ? [{ ordinal: WHOLE_DOCUMENT, embedding: document.wholeVector }, ...own] : own;
+}
+
+/** Does the embedder make this document's vectors? Not when the caller brought any: they say what it is about. */
+function needsEmbedder(ctx: Context, document: PreparedDocument): boolean {
+  return ctx.embedder.available && ofCaller(document).length === 0;
+}
+
+function withoutEmbedder(document: PreparedDocument): DocumentVectors {
+  const vectors = ofCaller(document);
+  return {
+    vectors,
+    embedding_status: vectors.length > 0 ? 'ready' : 'none',
+    embedding_source: 'caller',
+    embedding_error: undefined,
+  };
+}
+
+const unmade = (status: 'pending' | 'failed', code?: string): DocumentVectors => ({
+  vectors: [],
+  embedding_status: status,
+  embedding_source: 'embedder',
+  embedding_error: code,
+});
+
+/**
+ * The vectors of several documents, embedded in one call. When the embedder is down they come back `pending`, when it
+ * refuses the texts, `failed`; the documents are stored and found by words all the same.
+ * @param required all or nothing: the failure is thrown instead
+ * @throws AcervoError `embedding:unavailable`, `embedding:rejected` when `required`
+ */
+export async function embedDocuments(
+  ctx: Context,
+  documents: PreparedDocument[],
+  { required, signal }: { required: boolean; signal?: AbortSignal },
+): Promise<DocumentVectors[]> {
+  const texts = documents.flatMap((document) =>
+    needsEmbedder(ctx, document) ? document.passages.map((passage) => passage.text) : [],
+  );
+  let made: number[][] = [];
+  let failure: DocumentVectors | undefined;
+  try {
+    if (texts.length > 0) made = await ctx.embedder.embed(texts, 'document', signal);
+  } catch (error) {
+    if (required || !isAcervoError(error)) throw error;
+    ctx.log.warn({ code: error.code, texts: texts.length }, 'vectors could not be made');
+    failure = error.code === 'embedding:rejected' ? unmade('failed', error.code) : unmade('pending');
+  }
+  let next = 0;
+  return documents.map((document) => {
+    if (!needsEmbedder(ctx, document)) return withoutEmbedder(document);
+    if (failure !== undefined) return failure;
+    const vectors = document.passages.map(({ ordinal }) => ({ ordinal, embedding: made[next++] ?? [] }));
+    return { vectors, embedding_status: 'ready', embedding_source: 'embedder', embedding_error: undefined };
+  });
+}

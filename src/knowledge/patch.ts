@@ -1,0 +1,96 @@
+import type { Context } from '../context.js';
+import { AcervoError, isAcervoError } from '../errors/error.js';
+import { embedDocuments } from './embed.js';
+import { type KnowledgeRow, readRow } from './get.js';
+import { checkMetadata, fingerprintOf, prepareDocument } from './prepare.js';
+import type { PatchInput } from './schemas.js';
+import { type Storable, type StoredDocument, storeDocument } from './store.js';
+
+/** Without If-Match the patch is applied to whatever is current; so often at most when others write at once. */
+const MAX_TRIES = 20;
+
+type Json = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Json =>
+  value !== null && typeof value === 'object' && !Array.isArray(value);
+
+/** JSON merge patch, RFC 7396 section 2. Recursion is bounded by the depth of metadata. */
+export function mergePatch(target: unknown, patch: unknown): unknown {
+  if (!isObject(patch)) return patch;
+  const merged: Json = isObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete merged[key];
+    else merged[key] = mergePatch(merged[key], value);
+  }
+  return merged;
+}
+
+/** A field of the patch: null removes it, nothing keeps it. */
+const patched = <T>(given: T | null | undefined, current: T | undefined): T | undefined =>
+  given === undefined ? current : (given ?? undefined);
+
+function mergedMetadata(row: KnowledgeRow, patch: PatchInput): Json {
+  const metadata = patch.metadata === null ? {} : (mergePatch(row.metadata, patch.metadata ?? {}) as Json);
+  checkMetadata(metadata);
+  return metadata;
+}
+
+/** New title or content: the passages are cut and embedded anew. */
+async function recut(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promise<Storable> {
+  if (row.passages_source === 'caller' || row.embedding_source === 'caller')
+    throw new AcervoError('knowledge:caller_passages');
+  const document = prepareDocument(ctx, {
+    id: row.id,
+    content: patch.content ?? row.content,
+    title: patched(patch.title, row.title),
+    metadata: mergedMetadata(row, patch) as never,
+    language: patch.language ?? row.language,
+    agent_id: row.agent_id,
+    artifact_id: patched(patch.artifact_id, row.artifact_id),
+  });
+  const [vectors] = await embedDocuments(ctx, [document], { required: patch.require_embedding ?? false });
+  return vectors ? { ...document, vectors } : document;
+}
+
+function withNewColumns(row: KnowledgeRow, patch: PatchInput): Storable {
+  const kept = {
+    metadata: mergedMetadata(row, patch),
+    language: patch.language ?? row.language,
+    agent_id: row.agent_id,
+    artifact_id: patched(patch.artifact_id, row.artifact_id),
+    content_digest: row.content_digest,
+  };
+  const { title, passages_source, passage_count, size_bytes } = row;
+  const fingerprint = fingerprintOf(kept);
+  return { id: row.id, columns: { ...kept, title, fingerprint, passages_source, passage_count, size_bytes } };
+}
+
+async function patchOnce(ctx: Context, id: string, patch: PatchInput, ifMatch: number | undefined) {
+  const row = await readRow(ctx, id);
+  const newTitle = patch.title !== undefined && (patch.title ?? undefined) !== row.title;
+  const newContent = patch.content !== undefined && patch.content !== row.content;
+  const document = newTitle || newContent ? await recut(ctx, row, patch) : withNewColumns(row, patch);
+  // A stale If-Match is refused by the transaction, after it has looked whether this is a retry of what it did.
+  return storeDocument(ctx, document, { operation: ctx.operation, expectedRevision: ifMatch ?? row.revision });
+}
+
+/**
+ * Changes parts of a document. Nobody's change is lost: it is applied to the revision that was read, else again.
+ * @throws AcervoError `knowledge:not_found`, `revision:mismatch` (If-Match), `revision:contended`,
+ *   `knowledge:caller_passages`, and those of `prepareDocument`
+ */
+export async function patchDocument(
+  ctx: Context,
+  id: string,
+  patch: PatchInput,
+  ifMatch?: number,
+): Promise<StoredDocument> {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    try {
+      return await patchOnce(ctx, id, patch, ifMatch);
+    } catch (error) {
+      if (!isAcervoError(error, 'revision:mismatch') || ifMatch !== undefined) throw error;
+    }
+  }
+  throw new AcervoError('revision:contended', { retryAfterSeconds: 1 });
+}

@@ -1,0 +1,67 @@
+import { auditDraft } from '../audit/draft.js';
+import type { Context, RequestOperation } from '../context.js';
+import type { DocumentVectors } from './embed.js';
+import { type PreparedDocument, salted } from './prepare.js';
+
+/** What a write of a document answers. */
+export interface StoredDocument {
+  id: string;
+  revision: number;
+  status: 'created' | 'updated' | 'unchanged';
+  embedding_status: 'ready' | 'pending' | 'failed' | 'none';
+  passage_count: number;
+  created_at: string;
+  updated_at: string;
+  audit_id?: string;
+}
+
+/** The parts of a document that `knowledge/put` writes; without `content` the passages stay as they are. */
+export type Storable = Pick<PreparedDocument, 'id' | 'columns'> &
+  Partial<Pick<PreparedDocument, 'content' | 'passages'>> & { vectors?: DocumentVectors };
+
+/** The row that `knowledge/put` writes, and the part of the audit row that may be erased later. */
+function rowOf(ctx: Context, { columns, vectors }: Storable) {
+  const { salt, state_digest } = salted(columns.fingerprint);
+  const { title, metadata, language, agent_id, artifact_id } = columns;
+  return {
+    row: {
+      ...columns,
+      state_digest,
+      embedding_space: ctx.embedder.space.slug,
+      embedding_status: vectors?.embedding_status,
+      embedding_source: vectors?.embedding_source,
+      embedding_error: vectors?.embedding_error,
+    },
+    audit_values: { salt, columns: { title, metadata, language, agent_id, artifact_id } },
+  };
+}
+
+/**
+ * Writes a document in one transaction: row, content, passages, vectors and audit row.
+ * @param expectedRevision the revision that must be current; 0: none may exist
+ * @throws AcervoError `revision:mismatch`, `knowledge:id_unavailable`, and those of `Database.transact`
+ */
+export async function storeDocument(
+  ctx: Context,
+  document: Storable,
+  { operation, expectedRevision }: { operation: RequestOperation; expectedRevision?: number | undefined },
+): Promise<StoredDocument> {
+  const { row, audit_values } = rowOf(ctx, document);
+  const committed = await ctx.db.transact<StoredDocument>({
+    query: 'knowledge/put',
+    params: {
+      id: document.id,
+      row,
+      audit_values,
+      content: document.content,
+      passages: document.passages?.map(({ ordinal, text }) => ({ ordinal, text })) ?? [],
+      vectors: document.vectors?.vectors ?? [],
+      bound_agent: ctx.principal.agent_id,
+      expected_revision: expectedRevision,
+    },
+    operation,
+    audit: auditDraft(ctx, `knowledge:${document.id}`, document.columns.agent_id),
+  });
+  if (committed.audit_id !== undefined && !committed.replayed) ctx.metrics.documentsStored.inc();
+  return committed.audit_id === undefined ? committed.answer : { ...committed.answer, audit_id: committed.audit_id };
+}

@@ -1,0 +1,100 @@
+/** One leg of a search: what it found, best first; a higher score is better. Scores are finite. */
+export type Leg = readonly { readonly id: string; readonly score: number }[];
+
+/** One found id after fusion, with what each leg said about it (in the order of the legs). */
+export interface Fused {
+  id: string;
+  score: number;
+  /** Rank in each leg, from 1; equal scores share the better rank; `undefined` where the leg did not find it. */
+  ranks: (number | undefined)[];
+  /** The leg's own score; `undefined` where the leg did not find it. */
+  scores: (number | undefined)[];
+}
+
+interface Placed {
+  rank: number;
+  score: number;
+}
+
+/**
+ * Reciprocal rank fusion: the score of an id is the sum over the legs of weight / (k + rank).
+ * Ids with equal scores in a leg share a rank, so their order there has no influence; equal sums are ordered by id.
+ * Source: Cormack, Clarke, Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
+ * Methods", SIGIR 2009, where k = 60.
+ * @param options.weights one number of 0 or more a leg; without it, 1 each
+ * @throws RangeError when weights and legs do not fit
+ */
+export function fuseRrf(
+  legs: readonly Leg[],
+  { k = 60, weights }: { k?: number; weights?: readonly number[] } = {},
+): Fused[] {
+  return fuse(
+    legs,
+    weights ?? legs.map(() => 1),
+    () =>
+      ({ rank }) =>
+        1 / (k + rank),
+  );
+}
+
+/**
+ * Weighted sum of scores, each leg's stretched to 0 … 1 by its smallest and largest: (score - min) / (max - min). An id
+ * that a leg did not find counts 0 there, as the leg's last one does; where all scores of a leg are equal each counts 1.
+ * Source: CombSUM, Fox and Shaw, "Combination of Multiple Searches", TREC-2, 1994; min-max after Lee, "Analyses of
+ * Multiple Evidence Combination", SIGIR 1997.
+ * @param options.weights one number of 0 or more a leg
+ * @throws RangeError when weights and legs do not fit
+ */
+export function fuseWeighted(legs: readonly Leg[], { weights }: { weights: readonly number[] }): Fused[] {
+  return fuse(legs, weights, (placed) => {
+    let min = Number.POSITIVE_INFINITY;
+    let max = Number.NEGATIVE_INFINITY;
+    for (const { score } of placed) {
+      min = Math.min(min, score);
+      max = Math.max(max, score);
+    }
+    return ({ score }) => (max === min ? 1 : (score - min) / (max - min));
+  });
+}
+
+/** @param contributionOf for one leg: what a place in it is worth */
+function fuse(
+  legs: readonly Leg[],
+  weights: readonly number[],
+  contributionOf: (placed: Placed[]) => (place: Placed) => number,
+): Fused[] {
+  if (weights.length !== legs.length || weights.some((weight) => !Number.isFinite(weight) || weight < 0))
+    throw new RangeError('Fusion needs one weight of 0 or more for each leg.');
+  const fused = new Map<string, Fused>();
+  legs.forEach((leg, index) => {
+    const placed = placesOf(leg);
+    const contribution = contributionOf([...placed.values()]);
+    for (const [id, place] of placed) {
+      const entry = fused.get(id) ?? {
+        id,
+        score: 0,
+        ranks: legs.map(() => undefined),
+        scores: legs.map(() => undefined),
+      };
+      entry.score += (weights[index] ?? 0) * contribution(place);
+      entry.ranks[index] = place.rank;
+      entry.scores[index] = place.score;
+      fused.set(id, entry);
+    }
+  });
+  return [...fused.values()].sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+}
+
+/** The best place of each id in a leg. */
+function placesOf(leg: Leg): Map<string, Placed> {
+  const places = new Map<string, Placed>();
+  let rank = 1;
+  let previous: number | undefined;
+  for (const { id, score } of leg) {
+    if (places.has(id)) continue;
+    if (score !== previous) rank = places.size + 1;
+    previous = score;
+    places.set(id, { rank, score });
+  }
+  return places;
+}

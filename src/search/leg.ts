@@ -1,0 +1,106 @@
+import type { Context } from '../context.js';
+import { compileMatches, type DocumentKey } from './compile.js';
+import type { Filter } from './filter/ast.js';
+import type { CompiledStatement } from '../surreal/database.js';
+
+/** A passage that a leg found. Ordinal -1 stands for the whole document. */
+export interface FoundPassage {
+  content_revision: number;
+  ordinal: number;
+  score: number;
+  text?: string;
+  highlight?: string;
+}
+
+/** A document that a leg found: its score is that of its best passage. */
+export interface FoundDocument {
+  id: string;
+  score: number;
+  passages: FoundPassage[];
+  /** Its score was computed because the other leg found it; this leg has not come to it. */
+  completed?: boolean;
+}
+
+/** What a leg did, for `plan`. */
+export interface LegReport {
+  leg: 'text' | 'vector';
+  /** `index`: BM25 or KNN; `exact`: cosine over just the documents that may match; `scan`: over all. */
+  method: 'index' | 'exact' | 'scan';
+  /** Documents found. */
+  found: number;
+  duration_ms: number;
+  statements: { text: string; params: Record<string, unknown>; rows: number; duration_ms: number }[];
+}
+
+/** What a leg found, best first. */
+export interface LegResult {
+  documents: FoundDocument[];
+  /** True when there is nothing more to find: then fewer than asked for is all there is. */
+  exhausted: boolean;
+  report: LegReport;
+}
+
+/** Row of a leg's statement: `key` ends with document, content revision, ordinal. */
+interface LegRow {
+  key: (string | number)[];
+  score: number;
+  text?: string;
+  highlight?: string;
+}
+
+const PASSAGES_OF_A_HIT = 3;
+
+/** Groups passages, best first, by document. */
+export function byDocument(rows: LegRow[]): FoundDocument[] {
+  const found = new Map<string, FoundDocument>();
+  const sorted = [...rows].sort((a, b) => b.score - a.score || (String(a.key) < String(b.key) ? -1 : 1));
+  for (const { key, score, text, highlight } of sorted) {
+    const [id, contentRevision, ordinal] = key.slice(-3);
+    const passage: FoundPassage = {
+      content_revision: Number(contentRevision),
+      ordinal: Number(ordinal),
+      score,
+      ...(text === undefined ? {} : { text }),
+      ...(highlight === undefined ? {} : { highlight }),
+    };
+    const document = found.get(String(id));
+    if (document === undefined) found.set(String(id), { id: String(id), score, passages: [passage] });
+    else if (document.passages.length < PASSAGES_OF_A_HIT) document.passages.push(passage);
+  }
+  return [...found.values()];
+}
+
+/** Runs statements of one leg and keeps account of them. */
+export class LegRecorder {
+  readonly #ctx: Context;
+  readonly #statements: LegReport['statements'] = [];
+  readonly #startedMs = performance.now();
+
+  constructor(
+    ctx: Context,
+    private readonly leg: LegReport['leg'],
+  ) {
+    this.#ctx = ctx;
+  }
+
+  async run<Row>(statement: CompiledStatement): Promise<Row[]> {
+    const startedMs = performance.now();
+    const rows = (await this.#ctx.db.run<Row[] | undefined>(statement)) ?? [];
+    this.#statements.push({ ...statement, rows: rows.length, duration_ms: performance.now() - startedMs });
+    return rows;
+  }
+
+  /** Documents that the filter keeps, `limit` of them at most. */
+  matches(filter: Filter, limit: number): Promise<DocumentKey[]> {
+    return this.run<DocumentKey>(compileMatches(filter, limit));
+  }
+
+  result(documents: FoundDocument[], exhausted: boolean, method: LegReport['method']): LegResult {
+    const durationMs = performance.now() - this.#startedMs;
+    this.#ctx.metrics.searchDuration.observe({ leg: this.leg }, durationMs / 1000);
+    const report = { leg: this.leg, method, found: documents.length, duration_ms: durationMs };
+    return { documents, exhausted, report: { ...report, statements: this.#statements } };
+  }
+}
+
+export type { LegRow };

@@ -1,0 +1,51 @@
+import type { Context } from '../../context.js';
+import type { DocumentKey } from '../compile.js';
+import { LegRecorder, type LegResult } from '../leg.js';
+import type { SearchRequest } from '../plan.js';
+import { searchText } from './text.js';
+import { cosineOf, searchVector } from './vector.js';
+
+export interface BothLegs {
+  text: LegResult | undefined;
+  vector: LegResult | undefined;
+}
+
+/** The cosines of what the text leg found: for a search whose hits must hold the words, it says what may be a hit. */
+async function cosineOfFound(ctx: Context, request: SearchRequest, vector: number[], text: LegResult): Promise<LegResult> {
+  const recorder = new LegRecorder(ctx, 'vector');
+  const ids = text.documents.map((document) => document.id);
+  const keys = ids.length === 0 ? [] : await ctx.db.query<DocumentKey[]>('search/keys', { ids });
+  const statement = { slug: ctx.embedder.space.slug, vector };
+  return recorder.result(await cosineOf(recorder, statement, keys, request.minScore), text.exhausted, 'exact');
+}
+
+/** Adds the cosines of documents that only the text leg found: a hit must match in the vector leg too. */
+async function withCosines(
+  ctx: Context,
+  request: SearchRequest,
+  vector: number[],
+  { text, vectorLeg }: { text: LegResult; vectorLeg: LegResult },
+): Promise<LegResult> {
+  const known = new Set(vectorLeg.documents.map((document) => document.id));
+  const missing = text.documents.filter((document) => !known.has(document.id));
+  if (missing.length === 0) return vectorLeg;
+  const { documents, report } = await cosineOfFound(ctx, request, vector, { ...text, documents: missing });
+  const completed = documents.map((document) => ({ ...document, completed: true }));
+  const merged = [...vectorLeg.documents, ...completed].sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+  const statements = [...vectorLeg.report.statements, ...report.statements];
+  return { ...vectorLeg, documents: merged, report: { ...vectorLeg.report, statements } };
+}
+
+/** Runs the legs of a search, side by side where neither needs the other's answer. */
+export async function runLegs(ctx: Context, request: SearchRequest, depth: number): Promise<BothLegs> {
+  const { mode, vector, filter, minScore } = request;
+  const text = mode === 'vector' ? undefined : searchText(ctx, request, depth);
+  if (vector === undefined || mode === 'text') return { text: await text, vector: undefined };
+  if (text !== undefined && request.require.has('text')) {
+    const found = await text;
+    return { text: found, vector: await cosineOfFound(ctx, request, vector, found) };
+  }
+  const [textLeg, vectorLeg] = await Promise.all([text, searchVector(ctx, { vector, filter, minScore }, depth)]);
+  if (textLeg === undefined || !request.require.has('vector')) return { text: textLeg, vector: vectorLeg };
+  return { text: textLeg, vector: await withCosines(ctx, request, vector, { text: textLeg, vectorLeg }) };
+}

@@ -1,0 +1,33 @@
+import { defineRoute, type Route } from '../http/route.js';
+import { searchAnswerSchema, searchSchema } from './schemas.js';
+import { search } from './search.js';
+
+const searchRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/search',
+  operationId: 'search',
+  tag: 'search',
+  scope: 'search:read',
+  summary: 'Find documents by words, by meaning, or both',
+  description: 'Never shorter than `limit` while more documents match; `plan` says how the search was made.',
+  body: searchSchema,
+  bodyKind: 'json',
+  maxBodyBytes: 1_000_000,
+  write: false,
+  responses: { 200: { description: 'Documents with their best passages, best first.', schema: searchAnswerSchema } },
+  errors: [
+    'filter:invalid',
+    'filter:unknown_path',
+    'filter:unknown_operator',
+    'vector:wrong_dimensions',
+    'vector:zero',
+    'search:nothing_to_search',
+    'embedding:vector_required',
+    'embedding:unavailable',
+    'cursor:invalid',
+    'cursor:expired',
+  ],
+  handler: async (ctx, { body, signal }) => ({ status: 200, body: await search(ctx, body, signal) }),
+});
+
+export const searchRoutes: Route[] = [searchRoute];

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { documentSchema } from '../knowledge/schemas.js';
+import { filterSchema } from './filter/schema.js';
+
+export const MAX_LIMIT = 100;
+/** How far a search can be paged. */
+export const MAX_WINDOW = 1_000;
+export const MAX_CANDIDATES = 1_000;
+
+const weightSchema = z.number().min(0).max(1000);
+
+export const searchSchema = z
+  .strictObject({
+    query: z.string().min(1).max(10_000).optional().meta({ description: 'Words, or a sentence.', example: 'coral reef' }),
+    vector: z
+      .array(z.number())
+      .min(1)
+      .max(4096)
+      .optional()
+      .meta({ description: 'float[dimensions]; without it the query is embedded here.' }),
+    mode: z
+      .enum(['hybrid', 'vector', 'text'])
+      .optional()
+      .meta({ description: 'Default: hybrid where there are words and a vector, else the one that there is.' }),
+    fusion: z.enum(['rrf', 'weighted']).default('rrf').meta({ description: 'How hybrid joins its two lists.' }),
+    weights: z
+      .strictObject({ vector: weightSchema, text: weightSchema })
+      .optional()
+      .meta({ description: 'Default .6 / .4 for weighted, 1 / 1 for rrf.' }),
+    filter: filterSchema.optional(),
+    match: z
+      .enum(['any', 'all'])
+      .default('any')
+      .meta({ description: 'Does a passage hold any of the words, or all of them?' }),
+    require: z
+      .array(z.enum(['text', 'vector']))
+      .max(2)
+      .optional()
+      .meta({ description: 'Legs in which a hit must match; both: an intersection.' }),
+    min_score: z
+      .number()
+      .min(-1)
+      .max(1)
+      .optional()
+      .meta({ description: 'Cosine below which a vector does not match; .75 is a usual choice.' }),
+    limit: z.int().min(1).max(MAX_LIMIT).default(10),
+    candidates: z
+      .int()
+      .min(1)
+      .max(MAX_CANDIDATES)
+      .optional()
+      .meta({ description: 'Depth of each leg before fusion; default 50, or three times the limit.' }),
+    cursor: z.string().max(2000).optional(),
+    highlight: z.boolean().default(false).meta({ description: 'Mark the words in the passages with <b>.' }),
+    explain: z.boolean().default(false).meta({ description: 'Add the statements, counts and times to the plan.' }),
+  })
+  .meta({ id: 'SearchInput' });
+
+export type SearchInput = z.output<typeof searchSchema>;
+
+const scoreSchema = z.number();
+
+export const hitSchema = documentSchema
+  .extend({
+    score: scoreSchema.meta({ description: 'After fusion; comparable within one answer.' }),
+    scores: z.object({
+      vector: scoreSchema.optional().meta({ description: 'Cosine of the best passage.' }),
+      text: scoreSchema.optional().meta({ description: 'BM25 of the best passage.' }),
+    }),
+    passages: z.array(z.object({ ordinal: z.int(), text: z.string(), highlight: z.string().optional() })),
+  })
+  .meta({ id: 'SearchHit' });
+
+const legSchema = z.object({
+  leg: z.enum(['text', 'vector']),
+  method: z.enum(['index', 'exact', 'scan']),
+  found: z.int(),
+  duration_ms: z.number().optional(),
+});
+
+export const planSchema = z
+  .object({
+    mode: z.enum(['hybrid', 'vector', 'text']),
+    fusion: z.enum(['rrf', 'weighted']).optional(),
+    weights: z.object({ vector: z.number(), text: z.number() }).optional(),
+    words: z.array(z.string()),
+    candidates: z.int(),
+    legs: z.array(legSchema),
+    degraded: z.string().optional().meta({ description: 'Why a leg was left out, as an error code.' }),
+    statements: z
+      .array(
+        z.object({
+          leg: z.enum(['text', 'vector']),
+          text: z.string(),
+          params: z.record(z.string(), z.unknown()),
+          rows: z.int(),
+          duration_ms: z.number(),
+        }),
+      )
+      .optional(),
+  })
+  .meta({ id: 'SearchPlan' });
+
+export const searchAnswerSchema = z
+  .object({ hits: z.array(hitSchema), cursor: z.string().optional(), plan: planSchema })
+  .meta({ id: 'SearchAnswer' });
+
+export type SearchHit = z.output<typeof hitSchema>;
+export type SearchPlan = z.output<typeof planSchema>;
+export type SearchAnswer = z.output<typeof searchAnswerSchema>;

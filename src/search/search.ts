@@ -1,0 +1,70 @@
+import type { Context } from '../context.js';
+import { digestOf } from '../http/digest.js';
+import { hydrate } from './hydrate.js';
+import type { LegReport } from './leg.js';
+import { planSearch, type SearchRequest } from './plan.js';
+import { rank } from './rank.js';
+import { MAX_WINDOW, type SearchAnswer, type SearchHit, type SearchInput, type SearchPlan } from './schemas.js';
+
+const CURSOR_KIND = 'search';
+
+/** What a cursor belongs to: the same question by the same key. */
+function digestOfQuestion(ctx: Context, { cursor: _, explain: __, ...question }: SearchInput): string {
+  return digestOf([ctx.principal.key_id, question]);
+}
+
+const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+function describePlan(request: SearchRequest, reports: LegReport[], explain: boolean): SearchPlan {
+  const { mode, fusion, weights, words, candidates, degraded } = request;
+  const legs = reports.map(({ leg, method, found, duration_ms }) => ({
+    leg,
+    method,
+    found,
+    ...(explain ? { duration_ms: rounded(duration_ms) } : {}),
+  }));
+  return {
+    mode,
+    ...(mode === 'hybrid' ? { fusion, weights } : {}),
+    words,
+    candidates,
+    legs,
+    ...(degraded === undefined ? {} : { degraded }),
+    ...(explain ? { statements: reports.flatMap(statementsOf) } : {}),
+  };
+}
+
+function statementsOf({ leg, statements }: LegReport) {
+  return statements.map(({ duration_ms, ...statement }) => ({ leg, ...statement, duration_ms: rounded(duration_ms) }));
+}
+
+/**
+ * Searches knowledge: text and vector legs side by side, fused, filtered, paged. Fewer hits than `limit` come only when
+ * no more match; `plan` says how the search was made.
+ * @throws AcervoError as `planSearch` says; `cursor:invalid`, `cursor:expired`
+ */
+export async function search(ctx: Context, input: SearchInput, signal: AbortSignal): Promise<SearchAnswer> {
+  const digest = digestOfQuestion(ctx, input);
+  const from = input.cursor === undefined ? 0 : Number(ctx.cursors.verify(CURSOR_KIND, input.cursor, digest).offset);
+  const request = await planSearch(ctx, input, signal);
+  const hits: SearchHit[] = [];
+  let at = from;
+  let ranking = await rank(ctx, request, Math.min(MAX_WINDOW, from + input.limit));
+  // Documents deleted since they were found leave holes: what comes next fills them.
+  while (hits.length < input.limit && at < MAX_WINDOW) {
+    const next = ranking.ranked.slice(at, Math.min(MAX_WINDOW, at + input.limit - hits.length));
+    at += next.length;
+    hits.push(...(await hydrate(ctx, next)));
+    if (hits.length === input.limit || (next.length === 0 && ranking.exhausted)) break;
+    if (next.length === 0 || at >= ranking.ranked.length) {
+      if (ranking.exhausted) break;
+      ranking = await rank(ctx, request, Math.min(MAX_WINDOW, at + input.limit - hits.length));
+    }
+  }
+  const more = at < MAX_WINDOW && (at < ranking.ranked.length || !ranking.exhausted) && hits.length === input.limit;
+  return {
+    hits,
+    ...(more ? { cursor: ctx.cursors.sign(CURSOR_KIND, { offset: at }, digest) } : {}),
+    plan: describePlan(request, ranking.reports, input.explain),
+  };
+}
