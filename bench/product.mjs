@@ -1,19 +1,15 @@
-// Starts the product and the database server as child processes, and talks HTTP to the product. Whatever happens to
-// this process, its children and temporary directories go with it.
+// Starts the product and the database server as child processes. Whatever happens to this process, its children and
+// temporary directories go with it.
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { Agent, request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
-import { json, text } from 'node:stream/consumers';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { clientOf } from './client.mjs';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const START_TIMEOUT_MS = 60_000;
@@ -51,11 +47,14 @@ export function removeDirectory(directory) {
 function startChild(command, args, env) {
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   children.add(child);
-  const gone = new Promise((resolve) => {
-    child.once('error', resolve);
-    child.once('exit', resolve);
-  }).then(() => children.delete(child));
   let tail = '';
+  const gone = new Promise((resolve) => {
+    child.once('exit', resolve);
+    child.once('error', (error) => {
+      tail += error.message;
+      resolve();
+    });
+  }).then(() => children.delete(child));
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk) => {
       tail = (tail + chunk).slice(-OUTPUT_TAIL_CHARS);
@@ -121,63 +120,6 @@ export async function startProduct(env, nodeArguments = []) {
       await started.stop();
     },
   };
-}
-
-/** HTTP without `fetch`, whose own cost would be a part of every ratio. */
-function clientOf(port, key) {
-  const agent = new Agent({ keepAlive: true });
-  const open = (method, path, contentType, body) => {
-    const headers = { authorization: `Bearer ${key}`, ...(contentType && { 'content-type': contentType }) };
-    const length = typeof body === 'string' ? { 'content-length': Buffer.byteLength(body) } : {};
-    return request({ host: '127.0.0.1', port, agent, method, path, headers: { ...headers, ...length } });
-  };
-  const accepted = async (response, path) => {
-    if (response.statusCode < 400) return response;
-    throw new Error(`${path} answered ${response.statusCode}: ${(await text(response)).slice(0, 1000)}`);
-  };
-  const search = async (query) => {
-    const body = JSON.stringify(query);
-    const sent = open('POST', '/v1/search', 'application/json', body).end(body);
-    const [response] = await once(sent, 'response');
-    return json(await accepted(response, '/v1/search'));
-  };
-  const metrics = async () => {
-    const [response] = await once(open('GET', '/metrics').end(), 'response');
-    return text(await accepted(response, '/metrics'));
-  };
-  /**
-   * Stores documents through the bulk route, written as fast as it reads.
-   * @param {Iterable<object>} documents
-   * @param {(line: number) => void | Promise<void>} onLine called as results come
-   * @returns the number stored
-   * @throws Error when a line was not stored
-   */
-  const bulk = async (documents, onLine = () => {}) => {
-    const path = '/v1/knowledge/bulk';
-    const sent = open('POST', path, 'application/x-ndjson');
-    const written = pipeline(Readable.from(ndjson(documents)), sent);
-    const read = async () => {
-      const [response] = await once(sent, 'response');
-      let stored = 0;
-      for await (const line of createInterface({ input: await accepted(response, path) })) {
-        const result = JSON.parse(line);
-        if (result.status !== 'stored') throw new Error(`a document was not stored: ${line.slice(0, 1000)}`);
-        stored += 1;
-        await onLine(stored);
-      }
-      return stored;
-    };
-    // What the answer says matters more than the pipe that breaks when it comes early.
-    const [stored, pipe] = await Promise.allSettled([read(), written]);
-    if (stored.status === 'rejected') throw stored.reason;
-    if (pipe.status === 'rejected') throw pipe.reason;
-    return stored.value;
-  };
-  return { search, metrics, bulk, close: () => agent.destroy() };
-}
-
-function* ndjson(documents) {
-  for (const document of documents) yield `${JSON.stringify(document)}\n`;
 }
 
 /** The SurrealDB server's binary: SURREAL_BIN, else `surreal` on PATH, else undefined. */

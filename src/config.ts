@@ -13,15 +13,26 @@ const environmentSchema = z.object({
   ACERVO_HOST: z.string().min(1).default('127.0.0.1'),
   ACERVO_PORT: integer(8080, 0, 65_535),
   ACERVO_DATA_DIR: z.string().min(1).default('./data'),
-  ACERVO_ADMIN_KEY: z.string().min(32, 'must be 32 characters or more').max(256).optional(),
+  ACERVO_ADMIN_KEY: z
+    .string()
+    .min(32, 'must be 32 characters or more')
+    .max(256)
+    .regex(/^[A-Za-z0-9._~+/=-]*$/, 'must be of A-Z a-z 0-9 . _ ~ + / = -, which a bearer token can hold')
+    .optional(),
   ACERVO_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   ACERVO_LANGUAGE: z.enum(LANGUAGES).default('english'),
   SURREALDB_URL: optionalText,
   SURREALDB_USER: optionalText,
   SURREALDB_PASS: optionalText,
-  SURREALDB_NAMESPACE: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -').default('acervo'),
-  SURREALDB_DATABASE: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -').default('memory'),
-  ACERVO_DATABASE_TIMEOUT_MS: integer(15_000, 100, 600_000),
+  SURREALDB_NAMESPACE: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -')
+    .default('acervo'),
+  SURREALDB_DATABASE: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -')
+    .default('memory'),
+  ACERVO_DATABASE_TIMEOUT_MS: integer(30_000, 100, 600_000),
   ACERVO_EMBEDDER: z.enum(['hashing', 'gemini', 'openai', 'caller']).default('hashing'),
   ACERVO_EMBEDDING_DIMENSIONS: z.coerce.number().int().min(2).max(4096).optional(),
   ACERVO_EMBEDDING_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -40,7 +51,6 @@ const environmentSchema = z.object({
   ACERVO_IDEMPOTENCY_TTL_SECONDS: integer(86_400, 60, 604_800),
   ACERVO_BULK_MAX_LINES: integer(100_000, 1, 1_000_000),
   ACERVO_BULK_CONCURRENCY: integer(8, 1, 64),
-  ACERVO_AUDIT_READS: z.enum(['on', 'off']).default('off'),
 });
 
 type Environment = z.infer<typeof environmentSchema>;
@@ -51,14 +61,20 @@ function crossChecks(env: Environment): string[] {
   const url = env.SURREALDB_URL;
   if (url !== undefined) {
     if (/^(surrealkv|mem|indxdb):/.test(url))
-      faults.push(`SURREALDB_URL: the embedded engine loses concurrent updates with ${url.split(':')[0]}://; use rocksdb://`);
+      faults.push(
+        `SURREALDB_URL: the embedded engine loses concurrent updates with ${url.split(':')[0]}://; use rocksdb://`,
+      );
     else if (!/^(rocksdb|wss?|https?):\/\/./.test(url))
       faults.push('SURREALDB_URL: must start with rocksdb://, ws:// or wss://');
     else if (/^https?:/.test(url)) faults.push('SURREALDB_URL: use ws:// or wss://; live queries need a socket');
     if (/^wss?:/.test(url) && (env.SURREALDB_USER === undefined || env.SURREALDB_PASS === undefined))
       faults.push('SURREALDB_USER, SURREALDB_PASS: both are needed for a database server');
   }
-  if (env.ACERVO_EMBEDDER === 'gemini' && env.GEMINI_API_KEY === undefined && env.ACERVO_EMBEDDING_API_KEY === undefined)
+  if (
+    env.ACERVO_EMBEDDER === 'gemini' &&
+    env.GEMINI_API_KEY === undefined &&
+    env.ACERVO_EMBEDDING_API_KEY === undefined
+  )
     faults.push('GEMINI_API_KEY: is needed for ACERVO_EMBEDDER=gemini');
   if (env.ACERVO_EMBEDDER === 'openai') {
     if (env.ACERVO_EMBEDDING_MODEL === undefined)
@@ -66,7 +82,8 @@ function crossChecks(env: Environment): string[] {
     if (env.ACERVO_EMBEDDING_DIMENSIONS === undefined)
       faults.push('ACERVO_EMBEDDING_DIMENSIONS: is needed for ACERVO_EMBEDDER=openai');
   }
-  if (env.ACERVO_WARM_INDEX === 'on') faults.push('ACERVO_WARM_INDEX: the warm index is not built yet; use auto or off');
+  if (env.ACERVO_WARM_INDEX === 'on')
+    faults.push('ACERVO_WARM_INDEX: the warm index is not built yet; use auto or off');
   return faults;
 }
 
@@ -108,7 +125,6 @@ export interface Config {
   rateLimitPerMinute: number;
   idempotencyTtlSeconds: number;
   bulk: { maxLines: number; concurrency: number };
-  auditReads: boolean;
 }
 
 const DEFAULT_DIMENSIONS = { hashing: 512, gemini: 1024, openai: 1024, caller: 1024 } as const;
@@ -149,7 +165,6 @@ function grouped(env: Environment): Config {
     rateLimitPerMinute: env.ACERVO_RATE_LIMIT_PER_MINUTE,
     idempotencyTtlSeconds: env.ACERVO_IDEMPOTENCY_TTL_SECONDS,
     bulk: { maxLines: env.ACERVO_BULK_MAX_LINES, concurrency: env.ACERVO_BULK_CONCURRENCY },
-    auditReads: env.ACERVO_AUDIT_READS === 'on',
   };
 }
 
@@ -160,9 +175,7 @@ function grouped(env: Environment): Config {
 export function readConfig(source: NodeJS.ProcessEnv = process.env): Config {
   const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environmentSchema.safeParse(given);
-  const faults = parsed.success
-    ? []
-    : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  const faults = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
   // Rules between variables run on what could be read, so that one start shows every fault.
   const valid = environmentSchema.safeParse(
     Object.fromEntries(Object.entries(given).filter(([name]) => !faults.some((fault) => fault.startsWith(`${name}:`)))),

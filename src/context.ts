@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Embedder } from './embeddings/port.js';
+import type { Metrics } from './health/metrics.js';
+import type { CursorSigner } from './http/cursor.js';
 import type { Scope } from './keys/scopes.js';
 import type { Database } from './surreal/database.js';
-import type { CursorSigner } from './http/cursor.js';
-import type { Metrics } from './health/metrics.js';
 
 /** Who is asking: made from the key by the auth middleware. */
 export interface Principal {

@@ -1,6 +1,7 @@
 import { healthRoutes } from './health/routes.js';
 import { docsRoutes } from './http/docs.js';
 import type { Route } from './http/route.js';
+import { keyRoutes } from './keys/routes.js';
 import { knowledgeRoutes } from './knowledge/routes.js';
 import { searchRoutes } from './search/routes.js';
 
@@ -8,6 +9,7 @@ import { searchRoutes } from './search/routes.js';
 export const ROUTES: readonly Route[] = [
   ...knowledgeRoutes,
   ...searchRoutes,
+  ...keyRoutes,
   ...healthRoutes,
   ...docsRoutes(() => ROUTES),
 ];

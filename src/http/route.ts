@@ -8,7 +8,6 @@ export const TAGS = {
   knowledge: 'Documents: store, read, change, delete.',
   search: 'Search by words, by meaning, or both.',
   keys: 'Keys and what they may do.',
-  audit: 'Who changed what, and when.',
   health: 'Is it alive, ready, well?',
   docs: 'This API, described by itself.',
 } as const;

@@ -3,7 +3,6 @@ export const SCOPES = {
   'knowledge:read': 'Read and list documents.',
   'knowledge:write': 'Store, change and delete documents.',
   'search:read': 'Search.',
-  'audit:read': 'Read the audit log.',
   'keys:manage': 'Create, list, rotate and revoke keys.',
   'health:read': 'Read metrics and the detail of health.',
 } as const;
@@ -11,3 +10,11 @@ export const SCOPES = {
 export type Scope = keyof typeof SCOPES;
 
 export const ALL_SCOPES = Object.keys(SCOPES) as Scope[];
+
+/** What a key stores that has all scopes, those of later versions included. The API shows what it stands for. */
+export const EVERY_SCOPE = '*';
+
+/** The scopes that a key has, from what is stored; scopes that this version does not know open nothing. */
+export function scopesOf(stored: readonly string[]): Scope[] {
+  return stored.includes(EVERY_SCOPE) ? ALL_SCOPES : ALL_SCOPES.filter((scope) => stored.includes(scope));
+}

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { v7 as uuidv7 } from 'uuid';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
@@ -76,17 +77,18 @@ async function embedJobs(ctx: Context, jobs: Job[], signal: AbortSignal): Promis
 /** Stores a group: several lines at a time, lines of one id in their order, results in the order of the lines. */
 async function storeGroup(ctx: Context, group: (Job | BulkResult)[], signal: AbortSignal): Promise<BulkResult[]> {
   const vectorsOf = await embedJobs(ctx, group.filter(isJob), signal);
+  const severalAtATime = pLimit(ctx.config.bulk.concurrency);
   const lastOfId = new Map<string, Promise<unknown>>();
-  const lanes: Promise<unknown>[] = Array.from({ length: ctx.config.bulk.concurrency }, () => Promise.resolve());
   return Promise.all(
-    group.map((entry, index) => {
+    group.map((entry) => {
       if (!isJob(entry)) return entry;
-      const { id } = entry.document;
-      const lane = index % lanes.length;
-      const turn = Promise.all([lanes[lane], lastOfId.get(id)]);
-      const result = turn.then(() => storeJob(ctx, entry, vectorsOf.get(entry)));
-      lanes[lane] = result;
-      lastOfId.set(id, result);
+      const before = lastOfId.get(entry.document.id);
+      const result = severalAtATime(async () => {
+        // What it waits for began earlier, so the places cannot all be waiting.
+        await before;
+        return storeJob(ctx, entry, vectorsOf.get(entry));
+      });
+      lastOfId.set(entry.document.id, result);
       return result;
     }),
   );

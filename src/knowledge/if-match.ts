@@ -11,6 +11,7 @@ export function revisionFromIfMatch(headers: Headers): number | undefined {
   const given = headers.get('if-match');
   if (given === null || given === '*') return undefined;
   const revision = /^"(\d{1,15})"$/.exec(given.trim())?.[1];
-  if (revision === undefined) throw new AcervoError('revision:mismatch', { detail: 'If-Match takes one of our ETags.' });
+  if (revision === undefined)
+    throw new AcervoError('revision:mismatch', { detail: 'If-Match takes one of our ETags.' });
   return Number(revision);
 }

@@ -50,7 +50,12 @@ export async function* readLines(
  */
 export async function* inGroups<Item>(
   items: AsyncIterator<Item>,
-  { maxItems, maxSize, sizeOf, lingerMs }: {
+  {
+    maxItems,
+    maxSize,
+    sizeOf,
+    lingerMs,
+  }: {
     maxItems: number;
     maxSize: number;
     sizeOf: (item: Item) => number;

@@ -43,7 +43,7 @@ async function recut(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promis
     id: row.id,
     content: patch.content ?? row.content,
     title: patched(patch.title, row.title),
-    metadata: mergedMetadata(row, patch) as never,
+    metadata: mergedMetadata(row, patch),
     language: patch.language ?? row.language,
     agent_id: row.agent_id,
     artifact_id: patched(patch.artifact_id, row.artifact_id),

@@ -121,7 +121,9 @@ export function prepareDocument(ctx: Context, input: PutInput): PreparedDocument
   const sizeBytes = Buffer.byteLength(content);
   const passageBytes = input.passages?.reduce((sum, passage) => sum + Buffer.byteLength(passage.text), 0) ?? 0;
   if (Math.max(sizeBytes, passageBytes) > MAX_CONTENT_BYTES)
-    throw new AcervoError('knowledge:content_too_large', { detail: `${sizeBytes} bytes; at most ${MAX_CONTENT_BYTES}` });
+    throw new AcervoError('knowledge:content_too_large', {
+      detail: `${sizeBytes} bytes; at most ${MAX_CONTENT_BYTES}`,
+    });
   const metadata = input.metadata ?? {};
   checkMetadata(metadata);
   const passages = withTitle(cut(ctx, input, content), input.title);

@@ -130,7 +130,9 @@ const listRoute = defineRoute({
   responses: {
     200: {
       description: 'A page, without contents; `cursor` leads to the next.',
-      schema: z.object({ documents: z.array(documentSchema), cursor: z.string().optional() }).meta({ id: 'KnowledgePage' }),
+      schema: z
+        .object({ documents: z.array(documentSchema), cursor: z.string().optional() })
+        .meta({ id: 'KnowledgePage' }),
     },
   },
   errors: ['filter:invalid', 'filter:unknown_path', 'filter:unknown_operator', 'cursor:invalid', 'cursor:expired'],

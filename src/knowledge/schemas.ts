@@ -21,8 +21,9 @@ const vectorSchema = z
   .max(4096)
   .meta({ description: 'float[dimensions] of the active space; it is stored at unit length.' });
 
+/** Values are whatever JSON holds: the body has been parsed from it. */
 const metadataSchema = z
-  .record(z.string().min(1).max(128), z.json())
+  .record(z.string().min(1).max(128), z.unknown())
   .meta({ description: 'Any JSON object of up to 16 KB and 8 levels; filterable as metadata.<path>.' });
 
 const languageSchema = z
@@ -43,7 +44,9 @@ export const putSchema = z
   .strictObject({
     id: idSchema.optional(),
     ...documentFields,
-    content: documentFields.content.optional().meta({ description: 'The text; may be left out when passages are given.' }),
+    content: documentFields.content
+      .optional()
+      .meta({ description: 'The text; may be left out when passages are given.' }),
     vector: vectorSchema.optional().meta({ description: 'float[dimensions]; stands for the whole document.' }),
     passages: z
       .array(z.strictObject({ text: z.string().min(1), vector: vectorSchema.optional() }))
@@ -96,7 +99,7 @@ export const documentSchema = z
   .object({
     id: idSchema,
     title: z.string().optional(),
-    metadata: z.record(z.string(), z.json()),
+    metadata: z.record(z.string(), z.unknown()),
     language: z.string(),
     agent_id: z.string().optional(),
     artifact_id: z.string().optional(),

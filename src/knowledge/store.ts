@@ -1,5 +1,7 @@
+import pLimit from 'p-limit';
 import { auditDraft } from '../audit/draft.js';
 import type { Context, RequestOperation } from '../context.js';
+import { AcervoError } from '../errors/error.js';
 import type { DocumentVectors } from './embed.js';
 import { type PreparedDocument, salted } from './prepare.js';
 
@@ -37,6 +39,23 @@ function rowOf(ctx: Context, { columns, vectors }: Storable) {
 }
 
 /**
+ * Documents of more passages than this are written one at a time. The audit log's readers allow 15 s from a row's time
+ * to its commit; committing the largest document takes up to 5 s on the embedded engine (measured), so several of them
+ * side by side could take longer than that.
+ */
+const LARGE_DOCUMENT_PASSAGES = 64;
+const MAX_WAITING_DOCUMENTS = 32;
+const oneAtATime = pLimit(1);
+
+/** @throws AcervoError `request:overloaded` when too many large documents are waiting already */
+function inTurn<Result>(passages: number, write: () => Promise<Result>): Promise<Result> {
+  if (passages <= LARGE_DOCUMENT_PASSAGES) return write();
+  if (oneAtATime.pendingCount >= MAX_WAITING_DOCUMENTS)
+    throw new AcervoError('request:overloaded', { retryAfterSeconds: 5 });
+  return oneAtATime(write);
+}
+
+/**
  * Writes a document in one transaction: row, content, passages, vectors and audit row.
  * @param expectedRevision the revision that must be current; 0: none may exist
  * @throws AcervoError `revision:mismatch`, `knowledge:id_unavailable`, and those of `Database.transact`
@@ -47,7 +66,7 @@ export async function storeDocument(
   { operation, expectedRevision }: { operation: RequestOperation; expectedRevision?: number | undefined },
 ): Promise<StoredDocument> {
   const { row, audit_values } = rowOf(ctx, document);
-  const committed = await ctx.db.transact<StoredDocument>({
+  const change = {
     query: 'knowledge/put',
     params: {
       id: document.id,
@@ -61,7 +80,9 @@ export async function storeDocument(
     },
     operation,
     audit: auditDraft(ctx, `knowledge:${document.id}`, document.columns.agent_id),
-  });
+  };
+  const { passage_count } = document.columns;
+  const committed = await inTurn(passage_count, () => ctx.db.transact<StoredDocument>(change));
   if (committed.audit_id !== undefined && !committed.replayed) ctx.metrics.documentsStored.inc();
   return committed.audit_id === undefined ? committed.answer : { ...committed.answer, audit_id: committed.audit_id };
 }

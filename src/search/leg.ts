@@ -1,7 +1,7 @@
 import type { Context } from '../context.js';
+import type { CompiledStatement } from '../surreal/database.js';
 import { compileMatches, type DocumentKey } from './compile.js';
 import type { Filter } from './filter/ast.js';
-import type { CompiledStatement } from '../surreal/database.js';
 
 /** A passage that a leg found. Ordinal -1 stands for the whole document. */
 export interface FoundPassage {

@@ -42,7 +42,9 @@ function chosenMode(ctx: Context, input: SearchInput): SearchRequest['mode'] {
   const hasVector = input.vector !== undefined || (hasWords && ctx.embedder.available);
   const mode = input.mode ?? (hasWords && hasVector ? 'hybrid' : hasVector ? 'vector' : 'text');
   if (!hasWords && (mode !== 'vector' || !hasVector))
-    throw new AcervoError('search:nothing_to_search', { detail: `mode ${mode} needs ${hasVector ? 'a query' : 'a query or a vector'}` });
+    throw new AcervoError('search:nothing_to_search', {
+      detail: `mode ${mode} needs ${hasVector ? 'a query' : 'a query or a vector'}`,
+    });
   if (mode !== 'text' && !hasVector) throw new AcervoError('embedding:vector_required');
   return mode;
 }

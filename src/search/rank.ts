@@ -42,14 +42,16 @@ function rankTier(request: SearchRequest, legs: BothLegs, depth: number): Ranked
   const vector = byId(firstOf(legs.vector, depth, request.require.size > 0 ? text : undefined));
   const allowed = ({ id }: { id: string }) =>
     (!request.require.has('text') || text.has(id)) && (!request.require.has('vector') || vector.has(id));
-  return fused(request, [...text.values()].filter(allowed), [...vector.values()].filter(allowed)).map(({ id, score }) => {
-    const found = { text: text.get(id), vector: vector.get(id) };
-    const scores = {
-      ...(found.vector ? { vector: found.vector.score } : {}),
-      ...(found.text ? { text: found.text.score } : {}),
-    };
-    return { id, score, scores, ...found };
-  });
+  return fused(request, [...text.values()].filter(allowed), [...vector.values()].filter(allowed)).map(
+    ({ id, score }) => {
+      const found = { text: text.get(id), vector: vector.get(id) };
+      const scores = {
+        ...(found.vector ? { vector: found.vector.score } : {}),
+        ...(found.text ? { text: found.text.score } : {}),
+      };
+      return { id, score, scores, ...found };
+    },
+  );
 }
 
 const isExhausted = ({ text, vector }: BothLegs, request: SearchRequest): boolean =>

@@ -11,7 +11,12 @@ const weightSchema = z.number().min(0).max(1000);
 
 export const searchSchema = z
   .strictObject({
-    query: z.string().min(1).max(10_000).optional().meta({ description: 'Words, or a sentence.', example: 'coral reef' }),
+    query: z
+      .string()
+      .min(1)
+      .max(10_000)
+      .optional()
+      .meta({ description: 'Words, or a sentence.', example: 'coral reef' }),
     vector: z
       .array(z.number())
       .min(1)

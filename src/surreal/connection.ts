@@ -69,7 +69,9 @@ export async function connect(settings: ConnectionSettings): Promise<Connection>
   try {
     await Promise.race([
       client.connect(endpoint(settings.url), {
-        ...(kind === 'server' && username !== undefined && password !== undefined ? { authentication: { username, password } } : {}),
+        ...(kind === 'server' && username !== undefined && password !== undefined
+          ? { authentication: { username, password } }
+          : {}),
         reconnect: { enabled: true, attempts: -1, retryDelay: 100, retryDelayMax: 2_000 },
       }),
       timedOut,

@@ -6,7 +6,7 @@ import {
   HttpConnectionError,
   QueryError,
   ReconnectExhaustionError,
-  ServerError,
+  type ServerError,
   ThrownError,
   UnexpectedConnectionError,
 } from 'surrealdb';
@@ -49,7 +49,8 @@ export function classify(error: unknown): Failure {
   if (isConnectionFailure(error)) return { kind: 'unreachable', cause: error };
   if (!(error instanceof Error)) return { kind: 'unexpected', cause: error };
   if (CONFLICT.test(error.message)) return { kind: 'conflict' };
-  if (error instanceof AlreadyExistsError && error.message.includes('`idempotency:')) return { kind: 'operation_exists' };
+  if (error instanceof AlreadyExistsError && error.message.includes('`idempotency:'))
+    return { kind: 'operation_exists' };
   const thrown = error instanceof ThrownError ? THROWN_CODE.exec(error.message)?.[1] : undefined;
   if (thrown !== undefined && thrown in ERROR_CODES) return { kind: 'refused', code: thrown as ErrorCode };
   return { kind: 'unexpected', cause: error };

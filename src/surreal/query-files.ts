@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -31,8 +31,8 @@ function withoutComments(text: string): string {
 }
 
 /** Reads one file of `surql/` with its places filled and its comments removed. */
-export function readSurql(path: string, values: Placeholders = {}): string {
-  return fillPlaceholders(withoutComments(readFileSync(join(SURQL_ROOT, path), 'utf8')), values);
+export function readSurql(path: string, values: Placeholders = {}, root: string = SURQL_ROOT): string {
+  return fillPlaceholders(withoutComments(readFileSync(join(root, path), 'utf8')), values);
 }
 
 /** Reads all query files: `surql/queries/knowledge/put.surql` is named `knowledge/put`. */
@@ -41,7 +41,10 @@ export function readQueries(values: Placeholders): ReadonlyMap<string, string> {
   const names = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.surql'));
   return new Map(
     names.map((path) => [
-      relative('.', path).split(sep).join('/').replace(/\.surql$/, ''),
+      relative('.', path)
+        .split(sep)
+        .join('/')
+        .replace(/\.surql$/, ''),
       readSurql(join('queries', path), values),
     ]),
   );

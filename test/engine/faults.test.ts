@@ -40,7 +40,10 @@ const databaseName = () => `t${randomUUID().replaceAll('-', '')}`;
 
 /** All that was acknowledged is there, and nothing is there in part. */
 async function expectWhole(engine: Awaited<ReturnType<typeof openEngine>>, acks: string[]) {
-  const counters = await engine.db.run<number>({ text: 'RETURN math::sum((SELECT VALUE n FROM counters))', params: {} });
+  const counters = await engine.db.run<number>({
+    text: 'RETURN math::sum((SELECT VALUE n FROM counters))',
+    params: {},
+  });
   const operations = await engine.db.run<string[]>({ text: 'SELECT VALUE id FROM idempotency', params: {} });
   const rows = await engine.db.query<number>('test/audit-count');
   expect(acks.filter((id) => !operations.includes(id))).toEqual([]);

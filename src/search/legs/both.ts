@@ -11,7 +11,12 @@ export interface BothLegs {
 }
 
 /** The cosines of what the text leg found: for a search whose hits must hold the words, it says what may be a hit. */
-async function cosineOfFound(ctx: Context, request: SearchRequest, vector: number[], text: LegResult): Promise<LegResult> {
+async function cosineOfFound(
+  ctx: Context,
+  request: SearchRequest,
+  vector: number[],
+  text: LegResult,
+): Promise<LegResult> {
   const recorder = new LegRecorder(ctx, 'vector');
   const ids = text.documents.map((document) => document.id);
   const keys = ids.length === 0 ? [] : await ctx.db.query<DocumentKey[]>('search/keys', { ids });

@@ -1,0 +1,106 @@
+// npm run eval -- <dir> [<dir>...] [--language english] [--json FILE]
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { removeDirectory, startProduct, temporaryDirectory } from '../bench/product.mjs';
+import { fixed, table } from '../bench/report.mjs';
+import { readCollection } from './collection.mjs';
+import { evaluate } from './metrics.mjs';
+
+const USAGE = `npm run eval -- <dir> [<dir>...] [--language english] [--json FILE]
+  <dir>       a collection: documents.jsonl, queries.jsonl, qrels.tsv, doc_emb.npy, query_emb.npy
+  --language  of the analyzer; without it, portuguese where a folder's name ends in _pt, else english`;
+
+const LIMIT = 100;
+const CANDIDATES = 1000;
+
+/** The four ways to search, as the reference figures were made. */
+const WAYS = {
+  text: ({ text }) => ({ mode: 'text', query: text }),
+  vector: ({ vector }) => ({ mode: 'vector', vector }),
+  rrf: ({ text, vector }) => ({ mode: 'hybrid', fusion: 'rrf', query: text, vector }),
+  weighted: ({ text, vector }) => ({
+    mode: 'hybrid',
+    fusion: 'weighted',
+    weights: { vector: 0.6, text: 0.4 },
+    query: text,
+    vector,
+  }),
+};
+
+const MEASURES = ['ndcg_at_10', 'recall_at_100', 'precision_at_5'];
+const REFERENCES = JSON.parse(readFileSync(new URL('reference.json', import.meta.url), 'utf8'));
+
+/** A collection's documents as bulk lines, one passage each. The title goes with the text: both were embedded as one. */
+function* lines(documents) {
+  for (const { id, title, text, vector } of documents)
+    yield { id, passages: [{ text: title ? `${title} ${text}` : text, vector }] };
+}
+
+async function rank(product, queries, requestOf) {
+  const rankings = new Map();
+  for (const query of queries) {
+    const { hits } = await product.search({ ...requestOf(query), limit: LIMIT, candidates: CANDIDATES });
+    rankings.set(
+      query.id,
+      hits.map(({ id }) => id),
+    );
+  }
+  return rankings;
+}
+
+/** @returns the measures of each way to search */
+async function evaluateCollection(directory, language) {
+  const { documents, queries, judgements, dimensions } = readCollection(directory);
+  const data = temporaryDirectory();
+  const product = await startProduct({
+    ACERVO_DATA_DIR: data,
+    ACERVO_EMBEDDER: 'caller',
+    ACERVO_EMBEDDING_DIMENSIONS: String(dimensions),
+    ACERVO_LANGUAGE: language,
+  });
+  await product.bulk(lines(documents));
+  const figures = {};
+  for (const [way, requestOf] of Object.entries(WAYS))
+    figures[way] = evaluate(await rank(product, queries, requestOf), judgements);
+  await product.stop();
+  removeDirectory(data);
+  return { documents: documents.length, figures };
+}
+
+function report(name, language, { documents, figures }) {
+  const reference = REFERENCES[name];
+  const row = (label, write) => [label, ...MEASURES.map(write)];
+  const rows = Object.entries(figures).flatMap(([way, measured]) => {
+    const expected = reference?.[way];
+    const own = row(way, (measure) => fixed(measured[measure], 3));
+    if (expected === undefined) return [own];
+    return [
+      own,
+      row('… reference', (measure) => fixed(expected[measure], 3)),
+      row('… difference', (measure) => signed(measured[measure] - expected[measure])),
+    ];
+  });
+  const { queries } = figures.text;
+  const title = `## ${name}: ${documents} documents, ${queries} queries, ${language}`;
+  return [title, table(['', 'nDCG@10', 'recall@100', 'P@5'], rows)].join('\n\n');
+}
+
+const signed = (value) => `${value < 0 ? '-' : '+'}${fixed(Math.abs(value), 3)}`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { language: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean', default: false } },
+});
+if (values.help || positionals.length === 0) {
+  process.stdout.write(`${USAGE}\n`);
+  process.exit(values.help ? 0 : 2);
+}
+const results = {};
+for (const directory of positionals) {
+  const name = basename(resolve(directory));
+  const language = values.language ?? (name.endsWith('_pt') ? 'portuguese' : 'english');
+  results[name] = { language, ...(await evaluateCollection(directory, language)) };
+  process.stdout.write(`${report(name, language, results[name])}\n\n`);
+}
+if (values.json) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
