@@ -31,10 +31,14 @@ const WAYS = {
 const MEASURES = ['ndcg_at_10', 'recall_at_100', 'precision_at_5'];
 const REFERENCES = JSON.parse(readFileSync(new URL('reference.json', import.meta.url), 'utf8'));
 
-/** A collection's documents as bulk lines, one passage each. The title goes with the text: both were embedded as one. */
-function* lines(documents) {
-  for (const { id, title, text, vector } of documents)
-    yield { id, passages: [{ text: title ? `${title} ${text}` : text, vector }] };
+/**
+ * A collection's documents as bulk lines, one passage each. The title goes with the text: both were embedded as one.
+ * A document without any text cannot be stored, nor found.
+ */
+function linesOf(documents) {
+  return documents
+    .map(({ id, title, text, vector }) => ({ id, passages: [{ text: title ? `${title} ${text}` : text, vector }] }))
+    .filter(({ passages: [{ text }] }) => text.trim() !== '');
 }
 
 async function rank(product, queries, requestOf) {
@@ -59,16 +63,16 @@ async function evaluateCollection(directory, language) {
     ACERVO_EMBEDDING_DIMENSIONS: String(dimensions),
     ACERVO_LANGUAGE: language,
   });
-  await product.bulk(lines(documents));
+  const stored = await product.bulk(linesOf(documents));
   const figures = {};
   for (const [way, requestOf] of Object.entries(WAYS))
     figures[way] = evaluate(await rank(product, queries, requestOf), judgements);
   await product.stop();
   removeDirectory(data);
-  return { documents: documents.length, figures };
+  return { documents: documents.length, stored, figures };
 }
 
-function report(name, language, { documents, figures }) {
+function report(name, language, { documents, stored, figures }) {
   const reference = REFERENCES[name];
   const row = (label, write) => [label, ...MEASURES.map(write)];
   const rows = Object.entries(figures).flatMap(([way, measured]) => {
@@ -82,7 +86,8 @@ function report(name, language, { documents, figures }) {
     ];
   });
   const { queries } = figures.text;
-  const title = `## ${name}: ${documents} documents, ${queries} queries, ${language}`;
+  const left = stored < documents ? ` (${documents - stored} without text left out)` : '';
+  const title = `## ${name}: ${documents} documents${left}, ${queries} queries, ${language}`;
   return [title, table(['', 'nDCG@10', 'recall@100', 'P@5'], rows)].join('\n\n');
 }
 

@@ -5,25 +5,22 @@ import { type PreparedDocument, prepareDocument } from './prepare.js';
 import type { PutInput } from './schemas.js';
 import { type StoredDocument, storeDocument } from './store.js';
 
-interface KnownState {
+export interface KnownState {
   id: string;
   content_digest: string;
   embedding_status: string;
 }
 
-/**
- * Those of the documents whose content is not stored yet: their vectors must be made. Only an estimate: the
- * transaction decides, and refuses a write without content when the content has changed in between.
- */
-export async function withNewContent(ctx: Context, documents: PreparedDocument[]): Promise<Set<PreparedDocument>> {
+/** What is stored under the ids of documents, by id. Only an estimate for what follows: the transaction decides. */
+export async function knownStates(ctx: Context, documents: PreparedDocument[]): Promise<Map<string, KnownState>> {
   const ids = documents.flatMap((document) => (document.ownId ? [document.id] : []));
   const states = ids.length === 0 ? [] : await ctx.db.query<KnownState[]>('knowledge/states', { ids });
-  const known = new Map(states.map((state) => [state.id, state]));
-  const isNew = ({ id, columns }: PreparedDocument) => {
-    const state = known.get(id);
-    return state?.content_digest !== columns.content_digest || state.embedding_status === 'failed';
-  };
-  return new Set(documents.filter(isNew));
+  return new Map(states.map((state) => [state.id, state]));
+}
+
+/** Must the vectors of this document be made? Not when its content is stored already. */
+export function bringsNewContent({ columns }: PreparedDocument, known: KnownState | undefined): boolean {
+  return known?.content_digest !== columns.content_digest || known.embedding_status === 'failed';
 }
 
 /**
@@ -59,7 +56,7 @@ export async function putDocument(
 ): Promise<StoredDocument> {
   const document = prepareDocument(ctx, input);
   const required = input.require_embedding ?? false;
-  const isNew = (await withNewContent(ctx, [document])).has(document);
+  const isNew = bringsNewContent(document, (await knownStates(ctx, [document])).get(document.id));
   const [vectors] = isNew ? await embedDocuments(ctx, [document], { required, signal }) : [];
   return storePrepared(ctx, document, vectors, { operation: ctx.operation, expectedRevision: ifMatch, required });
 }

@@ -1,7 +1,8 @@
 import pLimit from 'p-limit';
+import { v7 as uuidv7 } from 'uuid';
 import { auditDraft } from '../audit/draft.js';
 import type { Context, RequestOperation } from '../context.js';
-import { AcervoError } from '../errors/error.js';
+import { AcervoError, isAcervoError } from '../errors/error.js';
 import type { DocumentVectors } from './embed.js';
 import { type PreparedDocument, salted } from './prepare.js';
 
@@ -43,7 +44,7 @@ function rowOf(ctx: Context, { columns, vectors }: Storable) {
  * to its commit; committing the largest document takes up to 5 s on the embedded engine (measured), so several of them
  * side by side could take longer than that.
  */
-const LARGE_DOCUMENT_PASSAGES = 64;
+export const LARGE_DOCUMENT_PASSAGES = 64;
 const MAX_WAITING_DOCUMENTS = 32;
 const oneAtATime = pLimit(1);
 
@@ -71,7 +72,7 @@ export async function storeDocument(
     params: {
       id: document.id,
       row,
-      audit_values,
+      audit_values: [audit_values],
       content: document.content,
       passages: document.passages?.map(({ ordinal, text }) => ({ ordinal, text })) ?? [],
       vectors: document.vectors?.vectors ?? [],
@@ -85,4 +86,36 @@ export async function storeDocument(
   const committed = await inTurn(passage_count, () => ctx.db.transact<StoredDocument>(change));
   if (committed.audit_id !== undefined && !committed.replayed) ctx.metrics.documentsStored.inc();
   return committed.audit_id === undefined ? committed.answer : { ...committed.answer, audit_id: committed.audit_id };
+}
+
+/**
+ * Stores documents that are all new, in one transaction with an audit row each.
+ * @returns false when one of them is not new: then none was stored
+ * @throws AcervoError those of `Database.transact`
+ */
+export async function storeNewDocuments(
+  ctx: Context,
+  documents: (PreparedDocument & { vectors: DocumentVectors })[],
+): Promise<boolean> {
+  const rows = documents.map((document) => ({ document, ...rowOf(ctx, document) }));
+  try {
+    await ctx.db.transact({
+      query: 'knowledge/insert-many',
+      params: {
+        documents: rows.map(({ document, row }) => ({ row: { ...row, id: document.id }, content: document.content })),
+        passages: documents.flatMap(({ id, passages }) =>
+          passages.map(({ ordinal, text }) => ({ document: id, ordinal, text })),
+        ),
+        vectors: documents.flatMap(({ id, vectors }) => vectors.vectors.map((vector) => ({ document: id, ...vector }))),
+        audit_values: rows.map(({ audit_values }) => audit_values),
+      },
+      operation: { id: uuidv7(), request_digest: '' },
+      audit: auditDraft(ctx, ''),
+    });
+  } catch (error) {
+    if (isAcervoError(error, 'revision:mismatch')) return false;
+    throw error;
+  }
+  ctx.metrics.documentsStored.inc(documents.length);
+  return true;
 }

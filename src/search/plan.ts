@@ -46,6 +46,11 @@ function chosenMode(ctx: Context, input: SearchInput): SearchRequest['mode'] {
       detail: `mode ${mode} needs ${hasVector ? 'a query' : 'a query or a vector'}`,
     });
   if (mode !== 'text' && !hasVector) throw new AcervoError('embedding:vector_required');
+  const missing = input.require?.find((leg) => mode !== 'hybrid' && mode !== leg);
+  if (missing !== undefined) {
+    const message = `names ${missing}, but mode ${mode} has no such leg`;
+    throw new AcervoError('request:invalid', { detail: `require ${message}`, faults: [{ path: 'require', message }] });
+  }
   return mode;
 }
 
@@ -67,7 +72,8 @@ async function vectorOf(ctx: Context, input: SearchInput, mode: SearchRequest['m
 
 /**
  * Makes the choices that a request leaves open.
- * @throws AcervoError `filter:*`, `vector:*`, `search:nothing_to_search`, `embedding:*`
+ * @throws AcervoError `filter:*`, `vector:*`, `search:nothing_to_search`, `embedding:*`; `request:invalid` when `require`
+ *   names a leg that the mode does not have
  */
 export async function planSearch(ctx: Context, input: SearchInput, signal: AbortSignal): Promise<SearchRequest> {
   const filter = visibleTo(ctx, input.filter === undefined ? undefined : parseFilter(input.filter));

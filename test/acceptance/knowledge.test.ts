@@ -274,14 +274,14 @@ describe.skipIf(unavailable)('knowledge', () => {
     });
 
     it('ends with one of 8 replacements, whole', async () => {
-      const contentOf = (n: number) => `${wordOf(n)} ${SENTENCE.replaceAll('heron', wordOf(n))} `.repeat(25 + n);
+      const contentOf = (n: number) => `${SENTENCE.replaceAll('heron', wordOf(800 + n))} `.repeat(25 + n);
       for (const round of [1, 2, 3]) {
         const answers = await Promise.all(eight.map((n) => api.post({ id: 'contested', content: contentOf(n), metadata: { n, round } })));
         expect(answers.map(({ status }) => (status === 201 ? 200 : status))).toEqual(eight.map(() => 200));
         const { body } = await api.get('contested');
         const winner = body.metadata.n as number;
         expect(body.content).toBe(contentOf(winner));
-        const finds = await Promise.all(eight.map((n) => withWords(product, wordOf(n))));
+        const finds = await Promise.all(eight.map((n) => withWords(product, wordOf(800 + n))));
         expect(finds).toEqual(eight.map((n) => (n === winner ? ['contested'] : [])));
         const own = answers[winner]!.body;
         expect([body.passage_count, body.revision]).toEqual([own.passage_count, own.revision]);
@@ -406,7 +406,8 @@ describe.skipIf(unavailable)('knowledge with vectors of the caller', () => {
     await api.post({ id: 'parts', passages, vector: axis(5) });
     expect(await Promise.all([2, 3, 4, 5].map(near))).toEqual(Array(4).fill(['parts']));
     const { hits } = (await api.search({ vector: axis(3), mode: 'vector' })).body;
-    expect(hits[0]).toMatchObject({ id: 'parts', passages: [{ ordinal: 1, text: 'passage 3' }, {}, {}] });
+    expect(hits[0]).toMatchObject({ id: 'parts', });
+    expect(hits[0]!.passages[0]).toEqual({ ordinal: 1, text: 'passage 3' });
     await api.post({ id: 'parts', passages: passages.slice(0, 1) });
     expect(await Promise.all([2, 3, 4, 5].map(near))).toEqual([['parts'], [], [], []]);
     await api.post({ id: 'parts', content: 'without any vector' });

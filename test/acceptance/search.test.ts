@@ -32,10 +32,9 @@ describe.skipIf(unavailable)('search', () => {
   beforeAll(async () => {
     product = await startProduct(CALLER);
     await load(product, older);
-    const last = await search(product, { query: 'everywhere', filter: { id: older.at(-1)!.id } });
-    const stored = Date.parse(String((last.hits[0] as unknown as { created_at: string }).created_at));
-    await waitFor('the next millisecond', async () => Date.now() > stored + 1);
-    between = new Date(Date.now()).toISOString();
+    const loadedMs = Date.now();
+    await waitFor('the next millisecond', async () => Date.now() > loadedMs + 1);
+    between = new Date().toISOString();
     await load(product, newer);
   });
   afterAll(() => product?.stop());
@@ -86,7 +85,7 @@ describe.skipIf(unavailable)('search', () => {
     });
 
     it('chooses the mode by what was given, and says so', async () => {
-      const modeOf = async (body: object) => (await search(product, body)).plan.mode;
+      const modeOf = async (body: Record<string, unknown>) => (await search(product, body)).plan.mode;
       expect(await modeOf({ query: 'w1' })).toBe('text');
       expect(await modeOf({ vector: query(1) })).toBe('vector');
       expect(await modeOf({ query: 'w1', vector: query(1) })).toBe('hybrid');
@@ -231,7 +230,7 @@ describe.skipIf(unavailable)('search', () => {
 
   describe('filters', () => {
     const has = (value: unknown) => value !== undefined;
-    const metadata = ({ metadata }: TestDocument) => metadata as Record<string, never>;
+    const metadata = (document: TestDocument) => document.metadata ?? {};
     const nested = (document: TestDocument) => metadata(document).nested as { level: number; 'with-dash': string };
     const cases: [string, object, (document: TestDocument) => boolean][] = [
       ['plain', { 'metadata.n': 41 }, (d) => numberOf(d) === 41],
@@ -457,5 +456,108 @@ describe.skipIf(unavailable)('search', () => {
     const { cursor } = await search(product, { query: 'everywhere' });
     const borrowed = await product.call('POST', '/v1/search', { query: 'everywhere', cursor }, { key: token });
     expect(borrowed.body.code).toBe('cursor:invalid');
+  });
+});
+
+describe.skipIf(unavailable)('search while documents change', () => {
+  let product: Product;
+  beforeAll(async () => {
+    product = await startProduct(CALLER);
+  });
+  afterAll(() => product?.stop());
+
+  it('never finds what was deleted or replaced', async () => {
+    const random = seededRandom(77);
+    const at = (n: number) => unitVector(seededRandom(n), DIMENSIONS);
+    const old = Array.from({ length: 90 }, (_, n) => ({
+      id: `c${n}`,
+      content: `old${n % 3} both everyone`,
+      vector: unitVector(random, DIMENSIONS, at(1), 0.4),
+    }));
+    await load(product, old);
+    const [kept, replaced, deleted] = [0, 1, 2].map((part) => old.filter((_, n) => n % 3 === part));
+    for (const { id } of deleted!) expect((await product.call('DELETE', `/v1/knowledge/${id}`)).status).toBe(204);
+    const current = replaced!.map(({ id }, n) => ({
+      id,
+      passages: [
+        { text: `new${n % 2} both`, vector: unitVector(random, DIMENSIONS, at(2), 0.4) },
+        { text: 'second both' },
+      ],
+    }));
+    await load(product, current);
+    const all = [...kept!, ...current];
+
+    const found = async (body: Record<string, unknown>) => sortedIds(await everyHit(product, { ...body, limit: 100 }));
+    expect(await found({ query: 'old1 old2' })).toEqual([]);
+    expect(await found({ query: 'old0' })).toEqual(sortedIds(kept!));
+    expect(await found({ query: 'both' })).toEqual(sortedIds(all));
+    expect(await found({ query: 'everyone' })).toEqual(sortedIds(kept!));
+    expect(await found({ query: 'new1' })).toEqual(sortedIds(current.filter((_, n) => n % 2 === 1)));
+    for (const near of [at(1), at(2)]) {
+      const hits = await everyHit(product, { vector: near, limit: 100 });
+      expect(idsOf(hits)).toEqual(idsOf(byCosine(all, near)));
+    }
+    const [hit] = (await search(product, { query: 'new0 second', vector: at(2), limit: 1 })).hits;
+    expect(hit!.passages.map(({ text }) => text).sort()).toEqual(['new0 both', 'second both']);
+
+    for (const { id } of all) expect((await product.call('DELETE', `/v1/knowledge/${id}`)).status).toBe(204);
+    expect(await found({ query: 'both old0 new0 second' })).toEqual([]);
+    expect(await found({ vector: at(1) })).toEqual([]);
+    expect(await found({ query: 'both', vector: at(1) })).toEqual([]);
+  });
+
+  it('keeps the metadata of a document current in filters, though its content stays', async () => {
+    const document = { id: 'moving', content: 'moving target', vector: unitVector(seededRandom(5), DIMENSIONS) };
+    await load(product, [{ ...document, metadata: { place: 'here' } }]);
+    await load(product, [{ ...document, metadata: { place: 'there' } }]);
+    for (const body of [
+      { query: 'moving' },
+      { vector: document.vector },
+      { query: 'moving', vector: document.vector },
+    ]) {
+      expect(await everyHit(product, { ...body, filter: { 'metadata.place': 'here' } })).toEqual([]);
+      expect(sortedIds(await everyHit(product, { ...body, filter: { 'metadata.place': 'there' } }))).toEqual([
+        'moving',
+      ]);
+    }
+  });
+
+  it('marks the words in the text as it is stored: it is not HTML, and its own tags are not escaped', async () => {
+    await load(product, [{ id: 'marked', content: 'Ünder <i>the</i> sea: a reef & its reefs, "Reef" – réef.' }]);
+    const filter = { id: 'marked' };
+    const [hit] = (await search(product, { query: 'the reef', filter, highlight: true })).hits;
+    const [passage] = hit!.passages;
+    expect(passage!.text).toBe('Ünder <i>the</i> sea: a reef & its reefs, "Reef" – réef.');
+    expect(passage!.highlight).toBe(
+      'Ünder <i>the</i> sea: a <b>reef</b> & its <b>reefs</b>, "<b>Reef</b>" – <b>réef</b>.',
+    );
+    expect(passage!.highlight!.replaceAll(/<\/?b>/g, '')).toBe(passage!.text);
+    const [plain] = (await search(product, { query: 'reef', filter })).hits;
+    expect(plain!.passages[0]).not.toHaveProperty('highlight');
+  });
+});
+
+describe.skipIf(unavailable)('search with an embedder', () => {
+  it('makes the vector of the query, and is hybrid by default', async () => {
+    const product = await startProduct({ ACERVO_EMBEDDER: 'hashing' });
+    try {
+      await load(product, [
+        { id: 'reef', content: 'coral reefs grow in warm water' },
+        { id: 'ship', content: 'container ships carry most goods' },
+      ]);
+      const hybrid = await search(product, { query: 'a coral reef' });
+      expect(hybrid.plan).toMatchObject({ mode: 'hybrid', words: ['coral', 'reef'] });
+      expect(idsOf(hybrid.hits)).toEqual(['reef', 'ship']);
+      expect(hybrid.hits[0]!.scores).toEqual({ vector: expect.any(Number), text: expect.any(Number) });
+      const near = await search(product, { query: 'corral reev', mode: 'vector' });
+      expect(idsOf(near.hits)).toEqual(['reef', 'ship']);
+      const text = await search(product, { query: 'ships', require: ['text'] });
+      expect(idsOf(text.hits)).toEqual(['ship']);
+      const vector = Array.from({ length: 512 }, (_, i) => (i === 0 ? 1 : 0));
+      expect((await search(product, { vector })).plan.mode).toBe('vector');
+      expect(await refusal(product, {})).toEqual({ status: 400, code: 'search:nothing_to_search' });
+    } finally {
+      await product.stop();
+    }
   });
 });

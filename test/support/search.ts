@@ -111,7 +111,7 @@ export const idsOf = (documents: { id: string }[]): string[] => documents.map(({
 export const sortedIds = (documents: { id: string }[]): string[] => idsOf(documents).sort();
 
 /** A search that must succeed. */
-export async function search(product: Product, body: object, key?: string): Promise<SearchAnswer> {
+export async function search(product: Product, body: Record<string, unknown>, key?: string): Promise<SearchAnswer> {
   const answer = await product.call<SearchAnswer>('POST', '/v1/search', body, key === undefined ? {} : { key });
   expect(answer.status, answer.text).toBe(200);
   return answer.body;
@@ -124,12 +124,12 @@ export async function refusal(product: Product, body: object): Promise<{ status:
 }
 
 /** Every hit, page by page to the last: none twice, and none of the pages but the last ones short. */
-export async function everyHit(product: Product, body: { limit?: number } & object, key?: string): Promise<Hit[]> {
+export async function everyHit(product: Product, body: Record<string, unknown>, key?: string): Promise<Hit[]> {
   const hits: Hit[] = [];
   let cursor: string | undefined;
   do {
     const page = await search(product, { ...body, ...(cursor === undefined ? {} : { cursor }) }, key);
-    if (page.cursor !== undefined) expect(page.hits).toHaveLength(body.limit ?? 10);
+    if (page.cursor !== undefined) expect(page.hits).toHaveLength(Number(body.limit ?? 10));
     hits.push(...page.hits);
     cursor = page.cursor;
   } while (cursor !== undefined);

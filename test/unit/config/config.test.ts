@@ -118,7 +118,13 @@ describe('readConfig', () => {
     });
     expect(config).toMatchObject({
       port: 0,
-      database: { url: 'wss://db.example', username: 'root', password: 'pass', namespace: 'acervo', database: 'memory' },
+      database: {
+        url: 'wss://db.example',
+        username: 'root',
+        password: 'pass',
+        namespace: 'acervo',
+        database: 'memory',
+      },
       embedding: { provider: 'gemini', apiKey: 'g', dimensions: 1024 },
     });
     expect(readConfig({}).embedding.dimensions).toBe(512);

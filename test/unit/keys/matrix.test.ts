@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest';
+import type { Route } from '../../../src/http/route.js';
+import { ALL_SCOPES, type Scope, scopesOf } from '../../../src/keys/scopes.js';
+import { ROUTES } from '../../../src/routes.js';
+import { bearer, fakeApp } from '../http/fake-services.js';
+
+/** A token says which scopes its key has, as positions in ALL_SCOPES: `has-0-3`; `has-` has none. */
+const tokenOf = (scopes: readonly Scope[]) => `has-${scopes.map((scope) => ALL_SCOPES.indexOf(scope)).join('-')}`;
+const KEYS: [string, readonly Scope[]][] = [
+  ['no scope', []],
+  ...ALL_SCOPES.map((scope): [string, Scope[]] => [`only ${scope}`, [scope]]),
+  ...ALL_SCOPES.map((scope): [string, Scope[]] => [`all but ${scope}`, ALL_SCOPES.filter((other) => other !== scope)]),
+  ['all scopes', ALL_SCOPES],
+];
+
+const denied: string[] = [];
+const { app } = fakeApp(ROUTES, {
+  gate: {
+    authenticator: {
+      authenticate: async (token) => {
+        if (!token.startsWith('has-')) return undefined;
+        const scopes = ALL_SCOPES.filter((_scope, index) => token.split('-').includes(String(index)));
+        return { key_id: token, scopes };
+      },
+    },
+    onDenied: async (ctx, route) => void denied.push(`${ctx.principal.key_id} ${route.method} ${route.path}`),
+  },
+});
+
+function ask({ method, path, bodyKind }: Route, headers: Record<string, string>) {
+  const type = bodyKind === 'stream' ? 'application/x-ndjson' : 'application/json';
+  return app.request(path.replaceAll(/\{\w+\}/g, 'x'), {
+    method,
+    headers: { ...headers, ...(bodyKind === 'none' ? {} : { 'content-type': type }) },
+    ...(bodyKind === 'none' ? {} : { body: '{}' }),
+  });
+}
+
+const named = ROUTES.map((route): [string, Route] => [`${route.method} ${route.path}`, route]);
+
+describe('every route', () => {
+  test('names a scope that exists, or is one of the few that are public', () => {
+    const open = ROUTES.filter(({ scope }) => scope === 'public').map(({ path }) => path);
+    expect(open.sort()).toEqual(
+      ['/livez', '/readyz', '/openapi.json', '/docs', '/docs/assets/{file}', '/docs/errors'].sort(),
+    );
+    for (const { scope } of ROUTES) expect(['public', ...ALL_SCOPES]).toContain(scope);
+    const used = new Set(ROUTES.map(({ scope }) => scope));
+    expect(ALL_SCOPES.filter((scope) => !used.has(scope))).toEqual([]);
+  });
+
+  test.each(named.filter(([, { scope }]) => scope !== 'public'))('%s is shut to the unknown', async (_name, route) => {
+    expect((await ask(route, {})).status).toBe(401);
+    expect((await ask(route, bearer('unknown'))).status).toBe(401);
+  });
+
+  test.each(named.filter(([, { scope }]) => scope === 'public'))('%s is open', async (_name, route) => {
+    expect([401, 403]).not.toContain((await ask(route, {})).status);
+  });
+
+  describe.each(named)('%s', (name, route) => {
+    test.each(KEYS)('with a key of %s', async (_name, scopes) => {
+      denied.length = 0;
+      const opens = route.scope === 'public' || scopes.includes(route.scope);
+      const { status } = await ask(route, bearer(tokenOf(scopes)));
+      if (opens) expect([401, 403]).not.toContain(status);
+      else expect(status).toBe(403);
+      expect(denied).toEqual(opens ? [] : [`${tokenOf(scopes)} ${name}`]);
+    });
+  });
+});
+
+test('a stored star stands for all scopes; what this version does not know opens nothing', () => {
+  expect(scopesOf(['*'])).toEqual(ALL_SCOPES);
+  expect(scopesOf(['search:read', 'of:the_future', 'knowledge:read'])).toEqual(['knowledge:read', 'search:read']);
+  expect(scopesOf([])).toEqual([]);
+});
