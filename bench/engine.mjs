@@ -2,17 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lines } from './corpus.mjs';
 import { removeDirectory, residentBytes, startSurreal, temporaryDirectory } from './product.mjs';
-import { isSettled, percentile } from './statistics.mjs';
 import { openStraight } from './straight.mjs';
 
-const LIMIT = 10;
 const NAMESPACE = 'acervo';
+const DATABASE = 'bench';
 const BULK_LINES = 50_000;
 const SETTLE_SECONDS = 120;
-/** Compaction starts every 5 s: eight polls see at least one. */
+/** Compaction starts anew every 5 s: so many quiet polls see that it has nothing left. */
 const SETTLE_POLL_MS = 1_000;
-const SETTLED_POLLS = 8;
-const SETTLED_FACTOR = 1.5;
+const QUIET_POLLS = 8;
 
 /** What the product needs to run on an engine, and an SDK connection to reach the same database. */
 export async function prepareEngine(kind, { dimensions, binary }) {
@@ -28,17 +26,10 @@ export async function prepareEngine(kind, { dimensions, binary }) {
       ACERVO_EMBEDDING_DIMENSIONS: String(dimensions),
       SURREALDB_URL: url,
       SURREALDB_NAMESPACE: NAMESPACE,
-      SURREALDB_DATABASE: 'bench',
+      SURREALDB_DATABASE: DATABASE,
       ...login,
     },
-    straight: () =>
-      openStraight({
-        url,
-        username: server?.username,
-        password: server?.password,
-        namespace: NAMESPACE,
-        database: 'bench',
-      }),
+    straight: (database = DATABASE) => openStraight({ ...server, url, namespace: NAMESPACE, database }),
     stop: async () => {
       await server?.stop();
       removeDirectory(directory);
@@ -81,26 +72,14 @@ function* take(iterator, count) {
   }
 }
 
-/** Waits until the server's index compaction no longer shows in the latency of KNN, for a bounded time. */
-export async function settle(product, corpus) {
-  const medians = [];
+/** Waits until the server has taken all vectors into their index, for a bounded time: until then every KNN compares them. */
+export async function settle(straight) {
   const startedMs = performance.now();
   const seconds = () => (performance.now() - startedMs) / 1000;
-  while (!isSettled(medians, SETTLED_POLLS, SETTLED_FACTOR) && seconds() < SETTLE_SECONDS) {
+  let quiet = 0;
+  while (quiet < QUIET_POLLS && seconds() < SETTLE_SECONDS) {
     await sleep(SETTLE_POLL_MS);
-    const samples = [];
-    for (const { vector } of corpus.queries.slice(0, LIMIT)) {
-      const polledMs = performance.now();
-      await product.search({ mode: 'vector', vector, limit: LIMIT });
-      samples.push(performance.now() - polledMs);
-    }
-    medians.push(percentile(samples, 0.5));
+    quiet = (await straight.isCompacting()) ? 0 : quiet + 1;
   }
-  const [first, last] = [medians.at(0), medians.at(-1)];
-  return {
-    seconds: seconds(),
-    settled: isSettled(medians, SETTLED_POLLS, SETTLED_FACTOR),
-    first_knn_ms: first,
-    last_knn_ms: last,
-  };
+  return { seconds: seconds(), settled: quiet === QUIET_POLLS };
 }

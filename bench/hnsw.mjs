@@ -22,7 +22,9 @@ export async function benchHnsw(corpus, truths, { binary }) {
     const start = (ef) => startProduct({ ...env, ACERVO_SEARCH_EF: String(ef) });
     const first = await start(40);
     const ingest = await load(first, corpus, engine.server);
-    const settled = await settle(first, corpus);
+    const straight = await engine.straight(env.SURREALDB_DATABASE);
+    const settled = await settle(straight);
+    await straight.close();
     nodes.push({ m, ef: 40, product: first, ingest, settled }, { m, ef: 100, product: await start(100) });
   }
   // The depth of a leg counts as ef where it is larger: ask for no more than the hits.

@@ -20,8 +20,7 @@ export function machine() {
 
 function settledText(settled) {
   if (settled === undefined) return 'this engine does not compact in the background';
-  const waited = `after ${fixed(settled.seconds, 0)} s; KNN ${fixed(settled.first_knn_ms, 1)} → ${fixed(settled.last_knn_ms, 1)} ms`;
-  return settled.settled ? `settled ${waited}` : `**not settled** ${waited}`;
+  return `${settled.settled ? 'settled' : '**not settled**'} after ${fixed(settled.seconds, 0)} s`;
 }
 
 /** The tables of one engine's run. */

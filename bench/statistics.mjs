@@ -22,9 +22,3 @@ export function leastSquares(points) {
   const rest = points.reduce((sum, [x, y]) => sum + (y - meanY - slope * (x - meanX)) ** 2, 0);
   return { slope, standardError: Math.sqrt(rest / (points.length - 2) / spread) };
 }
-
-/** Have the newest `count` values settled: is the largest within `factor` of the smallest? */
-export function isSettled(values, count, factor) {
-  const newest = values.slice(-count);
-  return newest.length === count && Math.max(...newest) <= factor * Math.min(...newest);
-}

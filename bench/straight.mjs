@@ -5,8 +5,8 @@ import WebSocket from 'ws';
 
 /**
  * @param {{url: string, username?: string, password?: string, namespace: string, database: string}} settings
- * @returns {Promise<(statements: {leg: string, text: string, params: object}[]) => Promise<number>>} sends the
- *   statements of each leg one after the other and the legs side by side, as the product does; resolves to the rows
+ * @returns `run` sends the statements of each leg one after the other and the legs side by side, as the product does;
+ *   `isCompacting` asks a server whether it still takes new vectors into their index
  */
 export async function openStraight({ url, username, password, namespace, database }) {
   const isServer = url.startsWith('ws');
@@ -16,16 +16,15 @@ export async function openStraight({ url, username, password, namespace, databas
   await client.connect(isServer ? `${url}/rpc` : url, isServer ? { authentication: { username, password } } : {});
   await client.use({ namespace, database });
   const runLeg = async (statements) => {
-    let rows = 0;
-    for (const { text, params } of statements) {
-      const results = await client.query(text, params);
-      rows += results.at(-1)?.length ?? 0;
-    }
-    return rows;
+    for (const { text, params } of statements) await client.query(text, params);
   };
-  return async (statements) => {
-    const legs = ['vector', 'text'].map((leg) => runLeg(statements.filter((statement) => statement.leg === leg)));
-    const [vector, text] = await Promise.all(legs);
-    return vector + text;
+  const run = (statements) =>
+    Promise.all(['vector', 'text'].map((leg) => runLeg(statements.filter((statement) => statement.leg === leg))));
+  const isCompacting = async () => {
+    const [{ tables }] = await client.query('INFO FOR DB');
+    const table = Object.keys(tables).find((name) => name.startsWith('vectors_'));
+    const [{ building }] = await client.query(`INFO FOR INDEX embedding_knn ON ${table}`);
+    return building?.compacting === true;
   };
+  return { run, isCompacting, close: () => client.close() };
 }

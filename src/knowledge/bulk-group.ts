@@ -4,7 +4,7 @@ import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { type DocumentVectors, embedDocuments } from './embed.js';
 import type { PreparedDocument } from './prepare.js';
-import { bringsNewContent, knownStates, storePrepared } from './put.js';
+import { bringsNewContent, isStored, type KnownState, knownStates, storePrepared } from './put.js';
 import type { BulkResult } from './schemas.js';
 import { LARGE_DOCUMENT_PASSAGES, storeNewDocuments } from './store.js';
 
@@ -52,17 +52,29 @@ async function storeJob(ctx: Context, job: Job, vectors: DocumentVectors | undef
   }
 }
 
-/** Jobs whose ids are new, and named once in the group, in sets that fit into one transaction. */
-function newJobs(jobs: Job[], known: ReadonlyMap<string, unknown>, vectorsOf: Map<Job, DocumentVectors>): NewJob[][] {
+/** Jobs whose ids are named once in the group: their order among the others does not matter. */
+function namedOnce(jobs: Job[]): Job[] {
   const uses = new Map<string, number>();
   for (const { document } of jobs) uses.set(document.id, (uses.get(document.id) ?? 0) + 1);
+  return jobs.filter(({ document }) => uses.get(document.id) === 1);
+}
+
+/** A line that is stored already costs no transaction: a whole file sent again is only read. */
+function unchangedJobs(jobs: Job[], known: ReadonlyMap<string, KnownState>): [Job, BulkResult][] {
+  return jobs
+    .filter(({ document }) => isStored(document, known.get(document.id)))
+    .map((job) => [job, { line: job.line, id: job.document.id, status: 'unchanged' }]);
+}
+
+/** Jobs whose ids are new, in sets that fit into one transaction. */
+function newJobs(jobs: Job[], known: ReadonlyMap<string, unknown>, vectorsOf: Map<Job, DocumentVectors>): NewJob[][] {
   const sets: NewJob[][] = [];
   let room = 0;
   for (const job of jobs) {
     const { id, passages } = job.document;
     const vectors = vectorsOf.get(job);
     const large = passages.length > LARGE_DOCUMENT_PASSAGES;
-    if (vectors === undefined || known.has(id) || uses.get(id) !== 1 || large || lacksVectors(job, vectors)) continue;
+    if (vectors === undefined || known.has(id) || large || lacksVectors(job, vectors)) continue;
     if (sets.length === 0 || passages.length > room) {
       sets.push([]);
       room = TRANSACTION_PASSAGES;
@@ -87,7 +99,7 @@ async function storeSet(ctx: Context, set: NewJob[]): Promise<[Job, BulkResult][
   }
 }
 
-/** Stores a group: new documents together, others one by one, lines of one id in their order. */
+/** Stores a group: what is there already not at all, new documents together, others one by one, lines of one id in their order. */
 async function storeGroup(ctx: Context, group: Entry[], signal: AbortSignal): Promise<BulkResult[]> {
   const jobs = group.filter(isJob);
   const known = await knownStates(
@@ -102,8 +114,9 @@ async function storeGroup(ctx: Context, group: Entry[], signal: AbortSignal): Pr
   );
   const vectorsOf = new Map(work.flatMap((job, index) => (made[index] ? [[job, made[index]]] : [])));
   const severalAtATime = pLimit(ctx.config.bulk.concurrency);
-  const sets = newJobs(jobs, known, vectorsOf).map((set) => severalAtATime(() => storeSet(ctx, set)));
-  const together = new Map((await Promise.all(sets)).flat());
+  const free = namedOnce(jobs);
+  const sets = newJobs(free, known, vectorsOf).map((set) => severalAtATime(() => storeSet(ctx, set)));
+  const together = new Map([...unchangedJobs(free, known), ...(await Promise.all(sets)).flat()]);
   const lastOfId = new Map<string, Promise<unknown>>();
   return Promise.all(
     group.map((entry) => {

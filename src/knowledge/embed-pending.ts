@@ -45,6 +45,18 @@ async function adoptSpace(services: Services, signal: AbortSignal): Promise<void
   while (!signal.aborted && (await services.db.query<number>('knowledge/adopt-space', params)) === ADOPT_DOCUMENTS);
 }
 
+/** @returns how many documents got their vectors */
+async function fillPages(services: Services, space: string, signal: AbortSignal): Promise<number> {
+  let count = 0;
+  while (services.embedder.available && !signal.aborted) {
+    const page = await services.db.query<Pending[]>('knowledge/pending', { space, limit: PAGE_DOCUMENTS });
+    for (const pending of page) if (!signal.aborted) await embedOne(services, pending);
+    count += page.length;
+    if (page.length < PAGE_DOCUMENTS) break;
+  }
+  return count;
+}
+
 /**
  * One round: makes the vectors of documents that were stored while the embedder was down. Whichever node holds the
  * lease does it.
@@ -53,19 +65,17 @@ async function adoptSpace(services: Services, signal: AbortSignal): Promise<void
 export async function embedPending(services: Services, holder: string, adopt: boolean): Promise<number> {
   const space = services.embedder.space.slug;
   const lease = { name: 'embed-pending', holder, ttlMs: LEASE_TTL_MS };
-  const filled = await withLease(services.control, lease, async (signal) => {
-    if (adopt) await adoptSpace(services, signal);
-    let count = 0;
-    while (services.embedder.available && !signal.aborted) {
-      const page = await services.db.query<Pending[]>('knowledge/pending', { space, limit: PAGE_DOCUMENTS });
-      for (const pending of page) if (!signal.aborted) await embedOne(services, pending);
-      count += page.length;
-      if (page.length < PAGE_DOCUMENTS) break;
-    }
-    return count;
-  });
-  services.metrics.embeddingPendingDocuments.set(await services.db.query<number>('knowledge/count-pending', { space }));
-  return filled ?? 0;
+  try {
+    const filled = await withLease(services.control, lease, async (signal) => {
+      if (adopt) await adoptSpace(services, signal);
+      return fillPages(services, space, signal);
+    });
+    return filled ?? 0;
+  } finally {
+    // Also after a round that failed: that is when the number matters.
+    const pending = await services.db.query<number>('knowledge/count-pending', { space });
+    services.metrics.embeddingPendingDocuments.set(pending);
+  }
 }
 
 /**

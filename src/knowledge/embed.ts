@@ -48,8 +48,9 @@ const unmade = (status: 'pending' | 'failed', code?: string): DocumentVectors =>
 export async function embedDocuments(
   ctx: Context,
   documents: PreparedDocument[],
-  { required, signal }: { required: boolean; signal?: AbortSignal },
+  options: { required: boolean; signal?: AbortSignal },
 ): Promise<DocumentVectors[]> {
+  const { required, signal } = options;
   const texts = documents.flatMap((document) =>
     needsEmbedder(ctx, document) ? document.passages.map((passage) => passage.text) : [],
   );
@@ -59,6 +60,12 @@ export async function embedDocuments(
     if (texts.length > 0) made = await ctx.embedder.embed(texts, 'document', signal);
   } catch (error) {
     if (required || !isAcervoError(error)) throw error;
+    // A text that is refused must not cost its neighbours their vectors: halves find it.
+    if (error.code === 'embedding:rejected' && documents.length > 1) {
+      const half = documents.length >> 1;
+      const first = await embedDocuments(ctx, documents.slice(0, half), options);
+      return [...first, ...(await embedDocuments(ctx, documents.slice(half), options))];
+    }
     ctx.log.warn({ code: error.code, texts: texts.length }, 'vectors could not be made');
     failure = error.code === 'embedding:rejected' ? unmade('failed', error.code) : unmade('pending');
   }

@@ -64,26 +64,28 @@ export async function* inGroups<Item>(
 ): AsyncGenerator<Item[]> {
   let group: Item[] = [];
   let size = 0;
-  let next = items.next();
+  const read = async () => (await Promise.allSettled([items.next()]))[0];
+  let next = read();
   for (;;) {
     let timer: NodeJS.Timeout | undefined;
     const idle = new Promise<undefined>((resolve) => {
       if (group.length > 0) timer = setTimeout(() => resolve(undefined), lingerMs);
     });
     const result = await Promise.race([next, idle]).finally(() => clearTimeout(timer));
-    if (result !== undefined && !result.done) {
-      group.push(result.value);
-      size += sizeOf(result.value);
-      next = items.next();
+    const came = result?.status === 'fulfilled' && !result.value.done;
+    if (came) {
+      group.push(result.value.value);
+      size += sizeOf(result.value.value);
+      next = read();
     }
     const full = group.length >= maxItems || size >= maxSize;
-    if (group.length > 0 && (full || result === undefined || result.done)) {
-      // The next read is under way while the group is worked on; if it fails meanwhile, the loop sees it then.
-      next.catch(() => undefined);
+    if (group.length > 0 && (full || !came)) {
       yield group;
       group = [];
       size = 0;
     }
-    if (result?.done) return;
+    // What came before a failure has been handed on.
+    if (result?.status === 'rejected') throw result.reason;
+    if (result?.value.done) return;
   }
 }

@@ -7,6 +7,7 @@ import { type StoredDocument, storeDocument } from './store.js';
 
 export interface KnownState {
   id: string;
+  fingerprint: string;
   content_digest: string;
   embedding_status: string;
 }
@@ -21,6 +22,11 @@ export async function knownStates(ctx: Context, documents: PreparedDocument[]): 
 /** Must the vectors of this document be made? Not when its content is stored already. */
 export function bringsNewContent({ columns }: PreparedDocument, known: KnownState | undefined): boolean {
   return known?.content_digest !== columns.content_digest || known.embedding_status === 'failed';
+}
+
+/** Is exactly this stored? Then there is nothing to write. */
+export function isStored({ columns }: PreparedDocument, known: KnownState | undefined): boolean {
+  return known?.fingerprint === columns.fingerprint && known.embedding_status !== 'failed';
 }
 
 /**

@@ -8,9 +8,10 @@ export const MAX_METADATA_DEPTH = 8;
 /** 2 MB of content as JSON with escapes, and 512 vectors. */
 export const MAX_DOCUMENT_BODY_BYTES = 24_000_000;
 
+/** Neither `.` nor `..`: clients resolve these in a path, so that what was stored under them could not be reached. */
 export const idSchema = z
   .string()
-  .regex(/^[A-Za-z0-9._-]{1,128}$/, 'must be 1 to 128 of A-Z a-z 0-9 . _ -')
+  .regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/, 'must be 1 to 128 of A-Z a-z 0-9 . _ -, and not . or ..')
   .meta({ description: 'UUIDv7, or your own.', example: 'quarterly-report-2026-q1' });
 
 export const agentIdSchema = idSchema.meta({ description: 'Who acts.', example: 'analyst-1' });

@@ -7,6 +7,9 @@ import { type Placeholders, readQueries } from './query-files.js';
 import { applySchema } from './schema.js';
 import { type DatabaseEvents, SessionDatabase } from './session-database.js';
 
+/** A directory that is in use never opens and never says so: this is how long to wait before saying it. */
+const OPEN_TIMEOUT_MS = 15_000;
+
 /** Both databases of an installation, with their schema applied. */
 export interface OpenDatabases {
   db: Database;
@@ -51,7 +54,7 @@ export async function openDatabases(
   space: EmbeddingSpace,
   events: DatabaseEvents = {},
 ): Promise<OpenDatabases> {
-  const connection = await connect({ ...config.database });
+  const connection = await connect({ ...config.database, timeoutMs: OPEN_TIMEOUT_MS });
   const { namespace, database } = config.database;
   const values = placeholdersOf(config, space);
   const options = {

@@ -88,7 +88,7 @@ describe.skipIf(unavailable)('conventions', () => {
     expect(put.headers.get('allow')).toBe('GET, PATCH, DELETE, HEAD, OPTIONS');
     const options = await product.call('OPTIONS', '/v1/knowledge', undefined, { key: null });
     expect([options.status, options.text, options.headers.get('allow')]).toEqual([204, '', 'POST, GET, HEAD, OPTIONS']);
-    expectProblem(await product.call('TRACE_', '/v1/search').catch(() => product.call('DELETE', '/v1/search')), 405, 'request:method_not_allowed');
+    expectProblem(await product.call('DELETE', '/v1/search'), 405, 'request:method_not_allowed');
   });
 
   it('answers HEAD as GET, without the body', async () => {

@@ -5,7 +5,7 @@ import { onStack, type Product, startProduct, unavailable } from '../support/pro
 import { startSurreal, waitFor } from '../support/stack-servers.js';
 import { startProxy } from '../support/tcp-proxy.js';
 
-const LINES = 1500;
+const LINES = 1000;
 const STORED_BEFORE_THE_FAULT = 300;
 /** Longer than a request may take, so that one that hangs is told apart from one that waits for its deadline. */
 const PATIENCE_MS = 10_000;
@@ -19,7 +19,7 @@ async function start(env: Record<string, string> = {}): Promise<Product> {
 
 const documents = Array.from({ length: LINES }, (_, n) => ({
   id: `doc-${String(n).padStart(4, '0')}`,
-  content: `${wordOf(n)} stands in document ${n}. `.repeat(40),
+  content: `${wordOf(n)} stands in document ${n}. `.repeat(50),
   metadata: { n },
 }));
 

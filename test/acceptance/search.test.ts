@@ -173,7 +173,12 @@ describe.skipIf(unavailable)('search', () => {
 
     it('drops vectors below min_score', async () => {
       for (const minScore of [0.8, 0.3, -1, 0.9999]) {
-        const hits = await everyHit(product, { mode: 'vector', vector, min_score: minScore, limit: 7 });
+        const hits = await everyHit(product, {
+          mode: 'vector',
+          vector,
+          min_score: minScore,
+          limit: minScore < 0 ? 70 : 7,
+        });
         expect(sortedIds(hits), String(minScore)).toEqual(sortedIds(documents.filter((d) => near(d, minScore))));
       }
     });
@@ -189,13 +194,14 @@ describe.skipIf(unavailable)('search', () => {
           };
           expect(sets.both.length).toBeGreaterThan(0);
           expect(sets.both.length).toBeLessThan(sets.text.length);
-          const body = { query: words, vector, min_score: minScore, candidates, limit: 4 };
+          const body = { query: words, vector, min_score: minScore, candidates };
           for (const [require, expected] of [
             [['text'], sets.text],
             [['vector'], sets.vector],
             [['text', 'vector'], sets.both],
           ] as const) {
-            const hits = await everyHit(product, { ...body, require });
+            const limit = expected === sets.text ? 90 : 9;
+            const hits = await everyHit(product, { ...body, require, limit });
             expect(sortedIds(hits), require.join()).toEqual(sortedIds(expected));
             for (const { id, scores } of hits) {
               const document = byId.get(id)!;
@@ -318,7 +324,7 @@ describe.skipIf(unavailable)('search', () => {
       '%s: more than three tiers of 5 without repeat or gap, in one order whatever the page',
       async (_name, body) => {
         const filter = { 'metadata.n': { $lt: 380 } };
-        const small = await everyHit(product, { ...body, filter, candidates: 5, limit: 9 });
+        const small = await everyHit(product, { ...body, filter, candidates: 5, limit: 37 });
         expect(small.length).toBeGreaterThan(5 * 4 ** 2);
         const large = await everyHit(product, { ...body, filter, candidates: 5, limit: 100 });
         expect(idsOf(small)).toEqual(idsOf(large));

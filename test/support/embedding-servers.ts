@@ -35,6 +35,8 @@ export type Behaviour =
   /** Fewer bytes than Content-Length says, then the connection closes. */
   | 'truncated-body'
   | { slowMs: number }
+  /** Status 400 for a request with a text that holds this; else the answer of "ok". */
+  | { rejects: string }
   /** An error answer. `retryAfter` goes into the header as it is, and as seconds into Google's RetryInfo. */
   | { status: number; retryAfter?: string; message?: string; location?: string };
 
@@ -205,7 +207,9 @@ class ProviderServer implements EmbeddingServer {
     if (behaviour === 'held') await new Promise<void>((resolve) => this.#held.push(resolve));
     if (typeof behaviour === 'object') {
       if ('status' in behaviour) return sendError(response, behaviour);
-      await new Promise((resolve) => setTimeout(resolve, behaviour.slowMs));
+      if ('slowMs' in behaviour) await new Promise((resolve) => setTimeout(resolve, behaviour.slowMs));
+      else if (recorded.texts.some((text) => text.includes(behaviour.rejects)))
+        return sendError(response, { status: 400 });
     }
     const vectors = recorded.texts.map((text) => this.vectorOf(text));
     const tokens = recorded.texts.length * 7;

@@ -110,7 +110,7 @@ async function launch(env: Record<string, string>): Promise<Product> {
           : { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
       });
       const text = await response.text();
-      const isJson = response.headers.get('content-type')?.includes('json') ?? false;
+      const isJson = text !== '' && (response.headers.get('content-type')?.includes('json') ?? false);
       const parsed = isJson && !response.headers.get('content-type')?.includes('ndjson') ? JSON.parse(text) : {};
       return { status: response.status, headers: response.headers, text, body: parsed };
     },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isSettled, leastSquares, percentile } from '../../../bench/statistics.mjs';
+import { leastSquares, percentile } from '../../../bench/statistics.mjs';
 
 describe('percentile', () => {
   it('is the sample of the nearest rank, whatever the order and however the numbers read as text', () => {
@@ -22,13 +22,5 @@ describe('leastSquares', () => {
     ]);
     expect(slope).toBeCloseTo(0.5, 12);
     expect(standardError).toBeCloseTo(Math.sqrt(1 / 3), 12);
-  });
-});
-
-describe('isSettled', () => {
-  it('looks at the newest values only, and waits for enough of them', () => {
-    expect(isSettled([4, 4], 3, 1.5)).toBe(false);
-    expect(isSettled([90, 4, 5, 4], 3, 1.5)).toBe(true);
-    expect(isSettled([90, 4, 7, 4], 3, 1.5)).toBe(false);
   });
 });

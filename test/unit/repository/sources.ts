@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const ROOT = new URL('../../../', import.meta.url);
+export const ROOT_PATH = fileURLToPath(ROOT);
 
 /** A file of the repository, by its path from the root. */
 export const read = (path: string): string => readFileSync(new URL(path, ROOT), 'utf8');
