@@ -33,8 +33,7 @@ export function dataPlace({ database: { url, namespace, database } }: Config): s
 }
 
 function curlLine(url: string, token: string | undefined): string {
-  const authorization =
-    token === undefined ? '"authorization: Bearer $ACERVO_KEY"' : `'authorization: Bearer ${token}'`;
+  const authorization = token === undefined ? '"authorization: Bearer $KEY"' : `'authorization: Bearer ${token}'`;
   const body = JSON.stringify({ content: 'The first thing that this memory was told.' });
   return `curl -s ${url}/v1/knowledge -H ${authorization} -H 'content-type: application/json' -d '${body}'`;
 }
@@ -61,7 +60,7 @@ export function banner({ url, config, engine, space, token }: BannerFacts): stri
     `Acervo ${VERSION}`,
     ...lines.map(([label, text]) => `${label.padStart(10)}  ${text}`),
     '',
-    token === undefined ? `Store a document (with ${key} in $ACERVO_KEY):` : 'Store a document:',
+    token === undefined ? `Store a document (with ${key} in $KEY):` : 'Store a document:',
     '',
     curlLine(api, token),
     '',

@@ -176,11 +176,13 @@ export function readConfig(source: NodeJS.ProcessEnv = process.env): Config {
   const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environmentSchema.safeParse(given);
   const faults = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  const told = new Set(faults.map((fault) => fault.split(':')[0]));
   // Rules between variables run on what could be read, so that one start shows every fault.
   const valid = environmentSchema.safeParse(
-    Object.fromEntries(Object.entries(given).filter(([name]) => !faults.some((fault) => fault.startsWith(`${name}:`)))),
+    Object.fromEntries(Object.entries(given).filter(([name]) => !told.has(name))),
   );
-  if (valid.success) faults.push(...crossChecks(valid.data));
+  // A variable that is there but wrong has been told already: it is not missing as well.
+  if (valid.success) faults.push(...crossChecks(valid.data).filter((fault) => !told.has(fault.split(':')[0])));
   const known = new Set(Object.keys(environmentSchema.shape));
   for (const name of Object.keys(given))
     if (name.startsWith('ACERVO_') && !known.has(name)) faults.push(`${name}: is not a variable that Acervo knows`);

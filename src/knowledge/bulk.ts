@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { checked } from '../http/input.js';
@@ -5,22 +6,28 @@ import { parseJson } from '../http/json.js';
 import { failed, type Job, settleGroup } from './bulk-group.js';
 import { inGroups, type Line, readLines } from './lines.js';
 import { prepareDocument } from './prepare.js';
-import { type BulkResult, MAX_DOCUMENT_BODY_BYTES, putSchema } from './schemas.js';
+import { type BulkResult, idSchema, MAX_DOCUMENT_BODY_BYTES, putSchema } from './schemas.js';
 
 /** Lines that share one call of the embedder and a transaction, and the bytes that may be held for them. */
 const GROUP_LINES = 64;
 const GROUP_BYTES = 4_000_000;
 const LINGER_MS = 20;
 
+/** A line that is refused is answered with its id all the same, where it has one. */
+const lineIdSchema = z.object({ id: idSchema });
+
 /** One line into a job, or into the result that says why not. */
 function readLine(ctx: Context, line: Line): Job | BulkResult {
+  let id: string | undefined;
   try {
     if ('tooLong' in line)
       throw new AcervoError('bulk:line_too_large', { detail: `at most ${MAX_DOCUMENT_BODY_BYTES} bytes` });
-    const input = checked(putSchema, parseJson(line.bytes));
+    const sent = parseJson(line.bytes);
+    id = lineIdSchema.safeParse(sent).data?.id;
+    const input = checked(putSchema, sent);
     return { line: line.number, required: input.require_embedding ?? false, document: prepareDocument(ctx, input) };
   } catch (error) {
-    return failed(line.number, error);
+    return failed(line.number, error, id);
   }
 }
 

@@ -21,6 +21,11 @@ import {
 const params = z.object({ id: idSchema });
 const ETAG = { etag: 'The revision; send it back as If-Match.' };
 const MAX_BULK_BYTES = 8_000_000_000;
+/**
+ * Results that may wait for a client which reads only when it has sent all, as many HTTP libraries do: those of 100 000
+ * lines. Beyond them what is not read holds back what is read.
+ */
+const MAX_WAITING_RESULTS_BYTES = 16_000_000;
 
 const DOCUMENT_ERRORS = [
   'knowledge:content_too_large',
@@ -96,17 +101,19 @@ const bulkRoute = defineRoute({
   handler: async (ctx, { body, signal }) => {
     const results = bulkStore(ctx, body, signal);
     const encoder = new TextEncoder();
-    const stream = new ReadableStream<Uint8Array>({
-      // Pulled by the client's reading: what is not read holds back what is read.
-      async pull(controller) {
-        const { done, value } = await results.next();
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+    const stream = new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          const { done, value } = await results.next();
+          if (done) controller.close();
+          else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+        },
+        async cancel() {
+          await results.return(undefined);
+        },
       },
-      async cancel() {
-        await results.return(undefined);
-      },
-    });
+      new ByteLengthQueuingStrategy({ highWaterMark: MAX_WAITING_RESULTS_BYTES }),
+    );
     return { status: 200, body: stream, headers: { 'content-type': NDJSON } };
   },
 });

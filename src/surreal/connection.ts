@@ -41,9 +41,10 @@ function noAnswer(kind: Connection['kind'], { url, timeoutMs }: ConnectionSettin
     : new DataDirectoryError(`${waited}. Another process has it open? Stop it, or choose another ACERVO_DATA_DIR.`);
 }
 
-function explained(error: unknown, url: string): Error {
+/** An error of the embedded engine in words that say what to do. */
+export function explained(error: unknown, url: string): Error {
   const message = error instanceof Error ? error.message : String(error);
-  if (/deserialize|revision/i.test(message))
+  if (/failed to deserialize/i.test(message))
     return new DataDirectoryError(
       `${url} was written by a newer SurrealDB; there is no way back. Start that server and set SURREALDB_URL=ws://…`,
     );

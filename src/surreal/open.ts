@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../config.js';
 import type { EmbeddingSpace } from '../embeddings/port.js';
-import { type Connection, connect } from './connection.js';
+import { type Connection, connect, explained } from './connection.js';
 import type { Database, EngineInfo } from './database.js';
 import { type Placeholders, readQueries } from './query-files.js';
 import { applySchema } from './schema.js';
@@ -70,6 +70,9 @@ export async function openDatabases(
     options,
   );
   const db = new SessionDatabase(connection, await connection.openSession(namespace, database), options);
-  const applied = await applySchema(control, db, { scope: database, values, holder: randomUUID() });
+  const applied = await applySchema(control, db, { scope: database, values, holder: randomUUID() }).catch((error) => {
+    // What a newer engine wrote opens, and fails when it is read.
+    throw explained(error, config.database.url);
+  });
   return { db, control, applied, close: () => connection.close() };
 }

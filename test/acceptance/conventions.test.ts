@@ -11,7 +11,10 @@ const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 
 interface OpenApi {
   openapi: string;
-  paths: Record<string, Record<string, { operationId: string; 'x-acervo-scope': string; security: object[]; responses: object }>>;
+  paths: Record<
+    string,
+    Record<string, { operationId: string; 'x-acervo-scope': string; security: object[]; responses: object }>
+  >;
 }
 
 /** The value of a sample in Prometheus text. */
@@ -43,7 +46,9 @@ describe.skipIf(unavailable)('conventions', () => {
   });
 
   it('joins the trace of the client, or starts one', async () => {
-    const joined = (await api.get('here', { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` })).headers.get('traceparent');
+    const joined = (await api.get('here', { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` })).headers.get(
+      'traceparent',
+    );
     expect(joined).toMatch(new RegExp(`^00-${TRACE}-(?!00f067aa0ba902b7)[0-9a-f]{16}-01$`));
     for (const bad of [`00-${'0'.repeat(32)}-00f067aa0ba902b7-01`, `ff-${TRACE}-00f067aa0ba902b7-01`, 'nonsense']) {
       const started = (await api.get('here', { traceparent: bad })).headers.get('traceparent');
@@ -99,7 +104,11 @@ describe.skipIf(unavailable)('conventions', () => {
   });
 
   it('sends safe headers with everything', async () => {
-    for (const { headers } of [await api.get('here'), await api.get('missing'), await product.call('GET', '/nothing')]) {
+    for (const { headers } of [
+      await api.get('here'),
+      await api.get('missing'),
+      await product.call('GET', '/nothing'),
+    ]) {
       expect(headers.get('x-content-type-options')).toBe('nosniff');
       expect(headers.get('cache-control')).toBe('no-store');
       expect(headers.get('content-security-policy')).toContain("default-src 'none'");
@@ -110,7 +119,8 @@ describe.skipIf(unavailable)('conventions', () => {
   it('is alive and ready, and tells more only to those with a key', async () => {
     expect((await product.call('GET', '/livez', undefined, { key: null })).body).toEqual({ status: 'alive' });
     expect((await product.call('GET', '/readyz', undefined, { key: null })).body).toEqual({ status: 'ready' });
-    for (const path of ['/health', '/metrics']) expectProblem(await product.call('GET', path, undefined, { key: null }), 401, 'auth:missing');
+    for (const path of ['/health', '/metrics'])
+      expectProblem(await product.call('GET', path, undefined, { key: null }), 401, 'auth:missing');
     const { body } = await product.call('GET', '/health');
     expect(body).toMatchObject({
       status: 'ok',
@@ -150,7 +160,10 @@ describe.skipIf(unavailable)('conventions', () => {
     const answer = await product.call<OpenApi>('GET', '/openapi.json', undefined, { key: null });
     expect([answer.status, answer.body.openapi]).toEqual([200, '3.1.0']);
     const operations = Object.entries(answer.body.paths).flatMap(([path, methods]) =>
-      Object.entries(methods).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation['x-acervo-scope']]),
+      Object.entries(methods).map(([method, operation]) => [
+        `${method.toUpperCase()} ${path}`,
+        operation['x-acervo-scope'],
+      ]),
     );
     expect(Object.fromEntries(operations)).toMatchObject({
       'POST /v1/knowledge': 'knowledge:write',
@@ -193,13 +206,20 @@ describe.skipIf(unavailable)('conventions', () => {
     }
     expect(page.text).not.toMatch(/https?:\/\//);
     expect(page.headers.get('content-security-policy')).not.toMatch(/https?:|\*/);
-    expectProblem(await product.call('GET', '/docs/assets/index.html', undefined, { key: null }), 400, 'request:invalid');
+    expectProblem(
+      await product.call('GET', '/docs/assets/index.html', undefined, { key: null }),
+      400,
+      'request:invalid',
+    );
   });
 
   it('logs one line a request, without keys, contents, paths or queries', async () => {
     const secret = 'Xylographic-secret-content';
     const requestId = 'logged-request-1';
-    await api.post({ id: 'secret-id-77', title: secret, content: secret, metadata: { [secret]: secret } }, { 'x-request-id': requestId, 'idempotency-key': `${secret}-key` });
+    await api.post(
+      { id: 'secret-id-77', title: secret, content: secret, metadata: { [secret]: secret } },
+      { 'x-request-id': requestId, 'idempotency-key': `${secret}-key` },
+    );
     await api.post(`{"content":"${secret}`);
     await product.call('GET', `/v1/knowledge?filter=${encodeURIComponent(JSON.stringify({ title: secret }))}`);
     await api.search({ query: secret, filter: { title: secret } });
@@ -207,7 +227,11 @@ describe.skipIf(unavailable)('conventions', () => {
     await product.call('GET', '/v1/knowledge/here', undefined, { key: `${secret}-unknown-key` });
     await rawCall(product, 'GET', `/${secret}`);
     await waitFor('the log', async () => product.output().includes(requestId));
-    const lines = product.output().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+    const lines = product
+      .output()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line));
     expect(lines.find((line) => line.request_id === requestId)).toMatchObject({
       level: expect.anything(),
       method: 'POST',
@@ -230,7 +254,14 @@ describe.skipIf(unavailable)('the rate limit', () => {
     const answers = [];
     for (let n = 0; n < 6; n += 1) answers.push(await product.call('GET', '/v1/knowledge'));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 429]);
-    expect(answers.map(({ headers }) => headers.get('ratelimit')?.split(';')[1])).toEqual(['r=4', 'r=3', 'r=2', 'r=1', 'r=0', 'r=0']);
+    expect(answers.map(({ headers }) => headers.get('ratelimit')?.split(';')[1])).toEqual([
+      'r=4',
+      'r=3',
+      'r=2',
+      'r=1',
+      'r=0',
+      'r=0',
+    ]);
     const refused = answers[5]!;
     expect(refused.headers.get('ratelimit-policy')).toBe('"key";q=5;w=60');
     expect(expectProblem(refused, 429, 'request:rate_limited').retryable).toBe(true);
@@ -240,7 +271,10 @@ describe.skipIf(unavailable)('the rate limit', () => {
     for (const path of ['/livez', '/readyz', '/docs']) expect((await product.call('GET', path)).status).toBe(200);
     // Two keys have two budgets; a guesser's address has its own.
     const guesses = [];
-    for (let n = 0; n < 3; n += 1) guesses.push((await product.call('GET', '/v1/knowledge', undefined, { key: `guess-${n}` })).body as unknown as Problem);
+    for (let n = 0; n < 3; n += 1)
+      guesses.push(
+        (await product.call('GET', '/v1/knowledge', undefined, { key: `guess-${n}` })).body as unknown as Problem,
+      );
     expect(guesses.map(({ code }) => code)).toEqual(['auth:invalid', 'request:rate_limited', 'request:rate_limited']);
     await product.stop();
   });
@@ -258,16 +292,25 @@ describe.skipIf(unavailable)('starts that must fail', () => {
   }
 
   it('print every fault of the configuration at once, and no value of a secret', async () => {
-    const output = await refused({ ACERVO_PORT: '70000', ACERVO_ADMIN_KEY: 'short-secret', ACERVO_EMBEDDER: 'magic', ACERVO_TYPO: '1' });
-    for (const name of ['ACERVO_PORT', 'ACERVO_ADMIN_KEY', 'ACERVO_EMBEDDER', 'ACERVO_TYPO']) expect(output).toMatch(new RegExp(`^\\s*- ${name}: `, 'm'));
+    const output = await refused({
+      ACERVO_PORT: '70000',
+      ACERVO_ADMIN_KEY: 'short-secret',
+      ACERVO_EMBEDDER: 'magic',
+      ACERVO_TYPO: '1',
+    });
+    for (const name of ['ACERVO_PORT', 'ACERVO_ADMIN_KEY', 'ACERVO_EMBEDDER', 'ACERVO_TYPO'])
+      expect(output).toMatch(new RegExp(`^\\s*- ${name}: `, 'm'));
     expect(output).toContain('4 fault(s)');
     expect(output).not.toContain('short-secret');
     expect(output).not.toMatch(/\n\s+at /);
   });
 
-  it.each(['surrealkv:///tmp/x', 'mem://', 'http://127.0.0.1:8000', 'nonsense'])('refuse SURREALDB_URL=%s', async (url) => {
-    expect(await refused({ SURREALDB_URL: url })).toMatch(/- SURREALDB_URL: /);
-  });
+  it.each(['surrealkv:///tmp/x', 'mem://', 'http://127.0.0.1:8000', 'nonsense'])(
+    'refuse SURREALDB_URL=%s',
+    async (url) => {
+      expect(await refused({ SURREALDB_URL: url })).toMatch(/- SURREALDB_URL: /);
+    },
+  );
 
   it('refuse a second process on one directory, in words, and leave the first at work', async () => {
     if (onStack) return;

@@ -1,6 +1,15 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, inject, it } from 'vitest';
-import { everyDocument, expectProblem, found, knowledgeOf, rawRequest, startBulk, withWords, wordOf } from '../support/knowledge.js';
+import {
+  everyDocument,
+  expectProblem,
+  found,
+  knowledgeOf,
+  rawRequest,
+  startBulk,
+  withWords,
+  wordOf,
+} from '../support/knowledge.js';
 import { onStack, type Product, startProduct, unavailable } from '../support/product.js';
 import { startSurreal, waitFor } from '../support/stack-servers.js';
 import { startProxy } from '../support/tcp-proxy.js';
@@ -86,7 +95,9 @@ describe.skipIf(unavailable)('faults', () => {
     const product = await start();
     const api = knowledgeOf(product);
     const answers = Promise.all(
-      Array.from({ length: 12 }, (_, n) => api.post({ id: `last-${n}`, content: `${wordOf(n)} is long. `.repeat(400) })),
+      Array.from({ length: 12 }, (_, n) =>
+        api.post({ id: `last-${n}`, content: `${wordOf(n)} is long. `.repeat(400) }),
+      ),
     );
     const slow = rawRequest(product, 'POST', '/v1/knowledge', { 'content-type': 'application/json' });
     slow.request.write('{"id":"slow","content":');
@@ -154,9 +165,13 @@ describe.skipIf(unavailable || !onStack)('faults of the database server', () => 
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     }
     expect((await product.call('GET', '/livez')).status).toBe(200);
-    expect((await product.call('GET', '/health')).body).toMatchObject({ status: 'degraded', database: { ready: false } });
     const [line] = await product.bulk([{ id: 'away', content: 'x' }]);
-    expect(line).toMatchObject({ line: 1, id: 'away', status: 'failed', error: { code: 'database:unavailable', retryable: true } });
+    expect(line).toMatchObject({
+      line: 1,
+      id: 'away',
+      status: 'failed',
+      error: { code: 'database:unavailable', retryable: true },
+    });
 
     const back = await startSurreal(bin, { port: server.port, directory: server.directory });
     await waitFor('the recovery', async () => (await product.call('GET', '/readyz')).status === 200);
@@ -165,6 +180,24 @@ describe.skipIf(unavailable || !onStack)('faults of the database server', () => 
     await back.stop('SIGKILL');
   }, 180_000);
 
+  it('tells an operator how it is while the database is away', async () => {
+    const proxy = await startProxy(Number(new URL(inject('surrealUrl')).port));
+    const product = await start({ SURREALDB_URL: `ws://127.0.0.1:${proxy.port}` });
+    expect((await product.call('GET', '/health')).body).toMatchObject({ status: 'ok', database: { ready: true } });
+    proxy.refuse();
+    await waitFor('the loss to be seen', async () => (await product.call('GET', '/readyz')).status === 503);
+    // Until nothing that was known of the key from before is used any more.
+    await waitFor(
+      'an answer that needs the database',
+      async () => (await product.call('GET', '/v1/keys')).status === 503,
+    );
+    const health = await product.call('GET', '/health');
+    expect([health.status, health.body]).toMatchObject([200, { status: 'degraded', database: { ready: false } }]);
+    expect((await product.call('GET', '/metrics')).text).toContain('acervo_http_requests_total');
+    await product.stop();
+    await proxy.close();
+  });
+
   it('answers within its bound when the database is silent', async () => {
     const proxy = await startProxy(Number(new URL(inject('surrealUrl')).port));
     const product = await start({ SURREALDB_URL: `ws://127.0.0.1:${proxy.port}`, ACERVO_DATABASE_TIMEOUT_MS: '2000' });
@@ -172,8 +205,13 @@ describe.skipIf(unavailable || !onStack)('faults of the database server', () => 
     await api.post({ id: 'silent', content: 'silent' });
     proxy.hold();
     const patience = AbortSignal.timeout(PATIENCE_MS);
-    const hanging = new Promise<never>((_, reject) => patience.addEventListener('abort', () => reject(new Error('a request hangs'))));
-    for (const answer of await Promise.race([Promise.all([product.call('GET', '/readyz'), api.get('silent'), api.patch('silent', { metadata: { a: 1 } })]), hanging]))
+    const hanging = new Promise<never>((_, reject) =>
+      patience.addEventListener('abort', () => reject(new Error('a request hangs'))),
+    );
+    for (const answer of await Promise.race([
+      Promise.all([product.call('GET', '/readyz'), api.get('silent'), api.patch('silent', { metadata: { a: 1 } })]),
+      hanging,
+    ]))
       expectProblem(answer, 503, 'database:unavailable');
     proxy.refuse();
     proxy.restore();
@@ -206,15 +244,33 @@ describe.skipIf(unavailable || !onStack)('faults of the database server', () => 
     for (let n = 0; n < 5; n += 1) {
       await first.post({ id: 'shared', content: `${wordOf(n)} through one` });
       expect((await second.get('shared')).body).toMatchObject({ content: `${wordOf(n)} through one` });
-      expect([await withWords(two, wordOf(n)), await withWords(two, wordOf(n - 1 + 100 * Number(n === 0)))]).toEqual([['shared'], []]);
+      expect([await withWords(two, wordOf(n)), await withWords(two, wordOf(n - 1 + 100 * Number(n === 0)))]).toEqual([
+        ['shared'],
+        [],
+      ]);
       await second.patch('shared', { metadata: { n } });
       expect((await first.get('shared')).body.metadata).toEqual({ n });
     }
-    const patches = Array.from({ length: 8 }, (_, n) => (n % 2 ? first : second).patch('shared', { metadata: { [`k${n}`]: n } }));
+    const patches = Array.from({ length: 8 }, (_, n) =>
+      (n % 2 ? first : second).patch('shared', { metadata: { [`k${n}`]: n } }),
+    );
     expect((await Promise.all(patches)).map(({ status }) => status)).toEqual(Array(8).fill(200));
-    expect(Object.keys((await first.get('shared')).body.metadata).sort()).toEqual(['k0', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7', 'n']);
+    expect(Object.keys((await first.get('shared')).body.metadata).sort()).toEqual([
+      'k0',
+      'k1',
+      'k2',
+      'k3',
+      'k4',
+      'k5',
+      'k6',
+      'k7',
+      'n',
+    ]);
     const headers = { 'idempotency-key': 'across' };
-    const across = await Promise.all([first.post({ content: 'acrossnodes' }, headers), second.post({ content: 'acrossnodes' }, headers)]);
+    const across = await Promise.all([
+      first.post({ content: 'acrossnodes' }, headers),
+      second.post({ content: 'acrossnodes' }, headers),
+    ]);
     expect(across.map(({ status }) => status)).toEqual([201, 201]);
     expect(across[1]!.body).toEqual(across[0]!.body);
     const page = await first.list({ limit: '1' });

@@ -22,7 +22,13 @@ describe.skipIf(unavailable)('knowledge', () => {
         id: 'reef-2026.A_1',
         title: 'Corals',
         content: 'Anemones shelter clownfish.',
-        metadata: { n: 0.1, deep: { list: [1, null, 'two', { yes: true }] }, nothing: null, empty: {}, when: '2026-01-01T00:00:00Z' },
+        metadata: {
+          n: 0.1,
+          deep: { list: [1, null, 'two', { yes: true }] },
+          nothing: null,
+          empty: {},
+          when: '2026-01-01T00:00:00Z',
+        },
         language: 'portuguese',
         agent_id: 'diver',
         artifact_id: 'scan-7',
@@ -75,27 +81,42 @@ describe.skipIf(unavailable)('knowledge', () => {
       const first = await api.post(input);
       const before = (await seen(product, 'bitterns')).text;
       const changed = await api.post({ ...input, metadata: { shelf: 2 } });
-      expect(changed.body).toMatchObject({ status: 'updated', revision: 2, passage_count: 1, embedding_status: 'ready' });
+      expect(changed.body).toMatchObject({
+        status: 'updated',
+        revision: 2,
+        passage_count: 1,
+        embedding_status: 'ready',
+      });
       expect(changed.body.audit_id).not.toBe(first.body.audit_id);
       expect(changed.body.created_at).toBe(first.body.created_at);
-      expect((await api.get('meta')).body).toMatchObject({ metadata: { shelf: 2 }, content: input.content, title: 'Meta' });
+      expect((await api.get('meta')).body).toMatchObject({
+        metadata: { shelf: 2 },
+        content: input.content,
+        title: 'Meta',
+      });
       expect((await api.get('meta')).body.metadata).not.toHaveProperty('old');
       expect((await seen(product, 'bitterns')).text).toEqual(before.map((hit) => ({ ...hit, revision: 2 })));
-      expect(await found(product, { query: 'bitterns', mode: 'vector', filter: { 'metadata.shelf': 2 } })).toEqual(['meta']);
+      expect(await found(product, { query: 'bitterns', mode: 'vector', filter: { 'metadata.shelf': 2 } })).toEqual([
+        'meta',
+      ]);
     });
 
     it('replaces content whole: title, words and size', async () => {
       await api.post({ id: 'swap', title: 'Oldtitleword', content: 'Avocets sweep the mud.', metadata: { gone: 1 } });
       const swapped = await api.post({ id: 'swap', content: 'Curlews probe the sand.' });
       expect(swapped.body).toMatchObject({ status: 'updated', revision: 2, passage_count: 1 });
-      expect(await Promise.all(['avocets', 'oldtitleword', 'curlews'].map((word) => withWords(product, word)))).toEqual([[], [], ['swap']]);
+      expect(await Promise.all(['avocets', 'oldtitleword', 'curlews'].map((word) => withWords(product, word)))).toEqual(
+        [[], [], ['swap']],
+      );
       const { body } = await api.get('swap');
       expect(body).toMatchObject({ content: 'Curlews probe the sand.', metadata: {}, size_bytes: 23 });
       expect(body).not.toHaveProperty('title');
     });
 
     it('takes exactly 2 000 000 bytes, in at most 512 passages, all of it searchable', async () => {
-      const words = Array.from({ length: 250_000 }, (_, index) => (index % 12 === 11 ? `${wordOf(index % 3000)}.` : wordOf(index % 3000)));
+      const words = Array.from({ length: 250_000 }, (_, index) =>
+        index % 12 === 11 ? `${wordOf(index % 3000)}.` : wordOf(index % 3000),
+      );
       const start = `zanthoxylum ${words.join(' ').slice(0, 999_000)} quincunxial ${words.join(' ')}`;
       const content = `${start.slice(0, 2_000_000 - 20)} ultimaratiozephyrus`;
       expect(Buffer.byteLength(content)).toBe(2_000_000);
@@ -127,17 +148,30 @@ describe.skipIf(unavailable)('knowledge', () => {
       expect((await api.get('sliced')).body.content).toBe('Godwits fly far.\n\nKnots gather.\n\nPlovers run.');
       expectProblem(await api.patch('sliced', { title: 'T' }), 409, 'knowledge:caller_passages');
       expectProblem(await api.patch('sliced', { content: 'other' }), 409, 'knowledge:caller_passages');
-      expect((await api.patch('sliced', { metadata: { ok: true } })).body).toMatchObject({ revision: 2, passage_count: 3 });
+      expect((await api.patch('sliced', { metadata: { ok: true } })).body).toMatchObject({
+        revision: 2,
+        passage_count: 3,
+      });
       expect(await withWords(product, 'plovers')).toEqual(['sliced']);
-      expect((await api.post({ id: 'sliced', passages: passages.slice(0, 1) })).body).toMatchObject({ revision: 3, passage_count: 1 });
+      expect((await api.post({ id: 'sliced', passages: passages.slice(0, 1) })).body).toMatchObject({
+        revision: 3,
+        passage_count: 1,
+      });
       expect(await withWords(product, 'plovers')).toEqual([]);
     });
   });
 
   describe('changing', () => {
     it('merges a patch into metadata and removes by null', async () => {
-      await api.post({ id: 'patch', title: 'Terns', content: 'Terns dive.', metadata: { a: 1, b: { c: 1, d: [1, 2] }, e: 5 } });
-      const patched = await api.patch('patch', { metadata: { a: null, b: { c: 2, d: [3], f: { g: null, h: 1 } }, i: { j: null } } });
+      await api.post({
+        id: 'patch',
+        title: 'Terns',
+        content: 'Terns dive.',
+        metadata: { a: 1, b: { c: 1, d: [1, 2] }, e: 5 },
+      });
+      const patched = await api.patch('patch', {
+        metadata: { a: null, b: { c: 2, d: [3], f: { g: null, h: 1 } }, i: { j: null } },
+      });
       expect(patched.status, patched.text).toBe(200);
       expect(patched.headers.get('etag')).toBe('"2"');
       expect(patched.body).toMatchObject({ id: 'patch', status: 'updated', revision: 2, passage_count: 1 });
@@ -162,8 +196,14 @@ describe.skipIf(unavailable)('knowledge', () => {
       expect((await api.patch('titled', { title: null })).body.revision).toBe(3);
       expect(await withWords(product, 'turnstone')).toEqual([]);
       expect((await api.get('titled')).body).not.toHaveProperty('title');
-      expect((await api.patch('titled', { content: 'Whimbrels whistle.' })).body).toMatchObject({ revision: 4, passage_count: 1 });
-      expect([await withWords(product, 'heron river'), await withWords(product, 'whimbrels')]).toEqual([[], ['titled']]);
+      expect((await api.patch('titled', { content: 'Whimbrels whistle.' })).body).toMatchObject({
+        revision: 4,
+        passage_count: 1,
+      });
+      expect([await withWords(product, 'heron river'), await withWords(product, 'whimbrels')]).toEqual([
+        [],
+        ['titled'],
+      ]);
       expect((await api.get('titled')).body).toMatchObject({ content: 'Whimbrels whistle.', size_bytes: 18 });
     });
 
@@ -202,7 +242,9 @@ describe.skipIf(unavailable)('knowledge', () => {
       for (const answer of [await api.get('gone'), await api.patch('gone', { metadata: {} }), await api.remove('gone')])
         expectProblem(answer, 404, 'knowledge:not_found');
       expect(await withWords(product, 'phalaropes')).toEqual([]);
-      expect(await found(product, { query: 'phalaropes', mode: 'vector', filter: { 'metadata.kind': 'gone' } })).toEqual([]);
+      expect(
+        await found(product, { query: 'phalaropes', mode: 'vector', filter: { 'metadata.kind': 'gone' } }),
+      ).toEqual([]);
       expect((await everyDocument(product)).map(({ id }) => id)).not.toContain('gone');
       const back = await api.post({ id: 'gone', content: 'Jacanas walk on leaves.' });
       expect([back.status, back.body.status, back.body.revision]).toEqual([201, 'created', 3]);
@@ -228,7 +270,9 @@ describe.skipIf(unavailable)('knowledge', () => {
 
     beforeAll(async () => {
       const shuffled = [...ids].sort((a, b) => (a.slice(-1) + a < b.slice(-1) + b ? -1 : 1));
-      const results = await product.bulk(shuffled.map((id, n) => ({ id, content: `${wordOf(n)} listed`, metadata: { series: 'list', n } })));
+      const results = await product.bulk(
+        shuffled.map((id, n) => ({ id, content: `${wordOf(n)} listed`, metadata: { series: 'list', n } })),
+      );
       expect(results.map(({ status }) => status)).toEqual(ids.map(() => 'stored'));
     });
 
@@ -257,7 +301,9 @@ describe.skipIf(unavailable)('knowledge', () => {
       expect(documents.map(({ id }) => id)).toEqual(['list-001', 'list-002']);
       const { content: _, ...row } = (await api.get('list-001')).body;
       expect(documents[0]).toEqual(row);
-      expect((await api.list({ filter: JSON.stringify({ 'metadata.series': 'none' }) })).body).toEqual({ documents: [] });
+      expect((await api.list({ filter: JSON.stringify({ 'metadata.series': 'none' }) })).body).toEqual({
+        documents: [],
+      });
     });
   });
 
@@ -276,7 +322,9 @@ describe.skipIf(unavailable)('knowledge', () => {
     it('ends with one of 8 replacements, whole', async () => {
       const contentOf = (n: number) => `${SENTENCE.replaceAll('heron', wordOf(800 + n))} `.repeat(25 + n);
       for (const round of [1, 2, 3]) {
-        const answers = await Promise.all(eight.map((n) => api.post({ id: 'contested', content: contentOf(n), metadata: { n, round } })));
+        const answers = await Promise.all(
+          eight.map((n) => api.post({ id: 'contested', content: contentOf(n), metadata: { n, round } })),
+        );
         expect(answers.map(({ status }) => (status === 201 ? 200 : status))).toEqual(eight.map(() => 200));
         const { body } = await api.get('contested');
         const winner = body.metadata.n as number;
@@ -298,7 +346,11 @@ describe.skipIf(unavailable)('knowledge', () => {
         expect(deleted.status).toBe(204);
         expect([200, 404]).toContain(patched.status);
         expect((await api.get('beside')).status).toBe(404);
-        expect(await Promise.all([900, 901, 902].map((word) => withWords(product, wordOf(word))))).toEqual([[], [], []]);
+        expect(await Promise.all([900, 901, 902].map((word) => withWords(product, wordOf(word))))).toEqual([
+          [],
+          [],
+          [],
+        ]);
       }
     });
 
@@ -327,12 +379,18 @@ describe.skipIf(unavailable)('knowledge', () => {
         expectProblem(await api.post(other, headers), 422, 'idempotency:key_reused');
       expectProblem(await api.patch(first.body.id, { metadata: { a: 1 } }, headers), 422, 'idempotency:key_reused');
       expectProblem(await api.remove(first.body.id, headers), 422, 'idempotency:key_reused');
-      expect((await api.get(first.body.id)).body).toMatchObject({ content: 'Stored once only.', revision: 1, metadata: {} });
+      expect((await api.get(first.body.id)).body).toMatchObject({
+        content: 'Stored once only.',
+        revision: 1,
+        metadata: {},
+      });
     });
 
     it('has one effect when the same request comes 8 times at once', async () => {
       const headers = { 'idempotency-key': 'k-2' };
-      const answers = await Promise.all(Array.from({ length: 8 }, () => api.post({ content: 'Parallelogram.' }, headers)));
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () => api.post({ content: 'Parallelogram.' }, headers)),
+      );
       const done = answers.filter(({ status }) => status === 201);
       for (const answer of answers) if (answer.status !== 201) expectProblem(answer, 409, 'idempotency:in_flight');
       expect(done.length).toBeGreaterThan(0);
@@ -406,7 +464,7 @@ describe.skipIf(unavailable)('knowledge with vectors of the caller', () => {
     await api.post({ id: 'parts', passages, vector: axis(5) });
     expect(await Promise.all([2, 3, 4, 5].map(near))).toEqual(Array(4).fill(['parts']));
     const { hits } = (await api.search({ vector: axis(3), mode: 'vector' })).body;
-    expect(hits[0]).toMatchObject({ id: 'parts', });
+    expect(hits[0]).toMatchObject({ id: 'parts' });
     expect(hits[0]!.passages[0]).toEqual({ ordinal: 1, text: 'passage 3' });
     await api.post({ id: 'parts', passages: passages.slice(0, 1) });
     expect(await Promise.all([2, 3, 4, 5].map(near))).toEqual([['parts'], [], [], []]);
@@ -420,7 +478,17 @@ describe.skipIf(unavailable)('knowledge with vectors of the caller', () => {
     ['too short', { vector: [1, 2, 3] }, 'vector:wrong_dimensions', 'vector'],
     ['too long', { vector: Array(9).fill(1) }, 'vector:wrong_dimensions', 'vector'],
     ['all zeros', { vector: Array(8).fill(0) }, 'vector:zero', 'vector'],
-    ['of a passage too short', { passages: [{ text: 'a', vector: axis(0) }, { text: 'b', vector: [1] }] }, 'vector:wrong_dimensions', 'passages.1.vector'],
+    [
+      'of a passage too short',
+      {
+        passages: [
+          { text: 'a', vector: axis(0) },
+          { text: 'b', vector: [1] },
+        ],
+      },
+      'vector:wrong_dimensions',
+      'passages.1.vector',
+    ],
     ['of a passage zero', { passages: [{ text: 'a', vector: Array(8).fill(-0) }] }, 'vector:zero', 'passages.0.vector'],
     ['not numbers', { vector: Array(8).fill('1') }, 'request:invalid', 'vector.0'],
     ['null inside', { vector: [null, 1, 1, 1, 1, 1, 1, 1] }, 'request:invalid', 'vector.0'],
@@ -437,7 +505,9 @@ describe.skipIf(unavailable)('knowledge with vectors of the caller', () => {
     for (const scale of [1e300, 1e-300]) {
       const id = `scale-${scale > 1 ? 'big' : 'small'}`;
       expect((await api.post({ id, content: id, vector: [0, 0, 0, 0, 0, 0, scale, scale] })).status).toBe(201);
-      expect(await found(product, { vector: [0, 0, 0, 0, 0, 0, 1, 1], mode: 'vector', min_score: 0.999 })).toContain(id);
+      expect(await found(product, { vector: [0, 0, 0, 0, 0, 0, 1, 1], mode: 'vector', min_score: 0.999 })).toContain(
+        id,
+      );
     }
   });
 

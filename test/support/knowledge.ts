@@ -1,4 +1,4 @@
-import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { expect } from 'vitest';
 import type { Answer, Product } from './product.js';
 
@@ -130,7 +130,11 @@ export function rawRequest(product: Product, method: string, path: string, heade
 }
 
 /** The whole answer of a raw request without a body. */
-export async function rawCall(product: Product, method: string, path: string): Promise<{ status: number; text: string }> {
+export async function rawCall(
+  product: Product,
+  method: string,
+  path: string,
+): Promise<{ status: number; text: string }> {
   const { request, response } = rawRequest(product, method, path);
   request.end();
   const answer = await response;
@@ -161,7 +165,8 @@ export function startBulk(product: Product) {
   return {
     request,
     results: results(),
-    write: (documents: unknown[]) => request.write(documents.map((document) => `${JSON.stringify(document)}\n`).join('')),
+    write: (documents: unknown[]) =>
+      request.write(documents.map((document) => `${JSON.stringify(document)}\n`).join('')),
   };
 }
 

@@ -43,14 +43,14 @@ describe('the banner', () => {
 
   test('takes an older key from the environment', () => {
     const text = banner({ ...facts, token: undefined });
-    expect(text).toContain('(with a key in $ACERVO_KEY)');
-    expect(argumentsOf(curlOf(text), { ACERVO_KEY: 'mine' })).toContain('authorization: Bearer mine');
+    expect(text).toContain('(with a key in $KEY)');
+    expect(argumentsOf(curlOf(text), { KEY: 'mine' })).toContain('authorization: Bearer mine');
   });
 
   test('never shows the configured key', () => {
     const adminKey = 'a-configured-key-of-more-than-32-characters';
     const text = banner({ ...facts, token: undefined, config: { ...facts.config, adminKey } });
-    expect(text).toContain('(with ACERVO_ADMIN_KEY in $ACERVO_KEY)');
+    expect(text).toContain('(with ACERVO_ADMIN_KEY in $KEY)');
     expect(text).not.toContain(adminKey);
   });
 
