@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import { createApp } from './app.js';
 import { banner, dataPlace, firstKeyNotice } from './banner.js';
@@ -24,6 +25,7 @@ const SWEEP_INTERVAL_MS = 600_000;
 /** An embedded database opens in well under a second: who waits longer is told for what. */
 const SLOW_OPEN_MS = 3_000;
 const GRACE_MS = 10_000;
+const WORKER_GRACE_MS = 2_000;
 const FORCED_EXIT_MS = 15_000;
 /** A Ctrl-C reaches this process from the terminal and once more from npm: so soon after the first it is the same. */
 const SAME_SIGNAL_MS = 500;
@@ -102,11 +104,14 @@ async function start(): Promise<void> {
   const { control, clock } = services;
   const token = await ensureAdminKey(control, config, clock);
   if (token !== undefined) process.stdout.write(firstKeyNotice(token));
-  const authenticator = createAuthenticator(control, services);
+  const authenticator = createAuthenticator(control, { ...services, adminKey: config.adminKey });
   const server = await listen(createApp(services, { authenticator, onDenied: createDenialRecorder() }), config);
   const workers = [startEmbeddingWorker(services, EMBED_INTERVAL_MS), startSweep(services, SWEEP_INTERVAL_MS)];
   endOnSignal(log, async () => {
-    await Promise.all([server.close(GRACE_MS), ...workers.map((stop) => stop())]);
+    const stopped = Promise.all(workers.map((stop) => stop()));
+    await server.close(GRACE_MS);
+    // A worker may be waiting for a database that is away; its round is taken up again by whoever starts next.
+    await Promise.race([stopped, sleep(WORKER_GRACE_MS)]);
     await close();
   });
   process.stdout.write(

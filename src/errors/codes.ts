@@ -98,6 +98,12 @@ export const ERROR_CODES = {
     retryable: true,
     title: 'Concurrent writers kept this change from committing; send it again.',
   },
+  'database:too_slow': {
+    status: 503,
+    retryable: true,
+    title:
+      'This change took longer than a transaction may; nothing was stored. Send it again when the server is less busy.',
+  },
   'internal:unexpected': {
     status: 500,
     retryable: false,

@@ -5,7 +5,7 @@ import { retryConflicts } from '../surreal/retry-conflicts.js';
 import { EVERY_SCOPE } from './scopes.js';
 import { hashOf, newToken } from './token.js';
 
-const CONFIGURED_ID = 'admin';
+export const CONFIGURED_ID = 'admin';
 
 /** The key that ACERVO_ADMIN_KEY holds, while it is set; the API does not end it, the next start would bring it back. */
 export function configuredKeyId({ adminKey }: Pick<Config, 'adminKey'>): string | undefined {

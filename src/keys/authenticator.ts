@@ -1,8 +1,10 @@
 import type { Services } from '../context.js';
-import type { Authenticator } from '../http/authenticate.js';
+import { isAcervoError } from '../errors/error.js';
+import type { Authenticator, KeyHolder } from '../http/authenticate.js';
 import type { Database } from '../surreal/database.js';
+import { CONFIGURED_ID } from './admin-key.js';
 import { type CachedKey, holderCacheOf } from './holder-cache.js';
-import { scopesOf } from './scopes.js';
+import { ALL_SCOPES, scopesOf } from './scopes.js';
 import { hashOf } from './token.js';
 
 /** How exact `last_used_at` is. */
@@ -22,8 +24,19 @@ const timeMs = (text: string | undefined, absent: number): number => (text === u
  * Says whom a token belongs to. What the database said is used for 3 s at most; expiry is judged at every use, by this
  * node's clock; unknown tokens are asked about each time (the HTTP layer bounds guessing).
  */
-export function createAuthenticator(control: Database, { clock, log }: Pick<Services, 'clock' | 'log'>): Authenticator {
+export function createAuthenticator(
+  control: Database,
+  { clock, log, adminKey }: Pick<Services, 'clock' | 'log'> & { adminKey?: string | undefined },
+): Authenticator {
   const cache = holderCacheOf(control);
+  const adminHash = adminKey === undefined ? undefined : hashOf(adminKey);
+
+  /** While the database is away the configured key still opens /health and /metrics: then they are needed most. */
+  function whileAway(hash: string, error: unknown): KeyHolder {
+    const isAdmin = hash === adminHash && isAcervoError(error, 'database:unavailable');
+    if (!isAdmin) throw error;
+    return { key_id: CONFIGURED_ID, scopes: ALL_SCOPES };
+  }
 
   async function lookUp(hash: string): Promise<CachedKey | undefined> {
     const { generation } = cache;
@@ -54,7 +67,12 @@ export function createAuthenticator(control: Database, { clock, log }: Pick<Serv
   return {
     async authenticate(token) {
       const hash = hashOf(token);
-      const key = cache.get(hash, clock().getTime()) ?? (await lookUp(hash));
+      let key = cache.get(hash, clock().getTime());
+      try {
+        key ??= await lookUp(hash);
+      } catch (error) {
+        return whileAway(hash, error);
+      }
       const nowMs = clock().getTime();
       if (key === undefined || key.expiresAtMs <= nowMs) return undefined;
       touch(key, nowMs);

@@ -105,7 +105,8 @@ export async function transact<Answer>(
     await sleep(backoffMs(tries));
   }
   options.events?.transaction?.('failed');
-  if (failure?.kind === 'refused') throw new AcervoError(failure.code);
+  if (failure?.kind === 'refused')
+    throw new AcervoError(failure.code, failure.code === 'database:too_slow' ? { retryAfterSeconds: 5 } : {});
   if (failure?.kind === 'unreachable') throw new AcervoError('database:unavailable', { retryAfterSeconds: 1 });
   if (failure?.kind === 'unexpected') throw failure.cause;
   throw new AcervoError('database:conflict', { retryAfterSeconds: 1 });

@@ -14,7 +14,7 @@ const HOSTILE = [
   '$id',
   '$document.id',
   '{{vectors}}',
-  '${id}',
+  `\${id}`,
   `type::thing('knowledge_index', 'kept')`,
   `type::record('knowledge_index','kept')`,
   'knowledge_index:kept',
