@@ -14,6 +14,8 @@ import { clientOf } from './client.mjs';
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 20_000;
+/** One for all starts: it becomes the first key of an empty database, and is not taken by one that has keys. */
+const KEY = randomBytes(24).toString('hex');
 /** What is told of a child that failed. */
 const OUTPUT_TAIL_CHARS = 4_000;
 
@@ -98,19 +100,18 @@ function cleanEnvironment() {
  * @returns its client, `pid`, `startMs` (from the start of the process to the line that names its port) and `stop`
  */
 export async function startProduct(env, nodeArguments = []) {
-  const key = randomBytes(24).toString('hex');
   const startedMs = performance.now();
   const started = startChild(process.execPath, [...nodeArguments, MAIN], {
     ...cleanEnvironment(),
     ACERVO_PORT: '0',
-    ACERVO_ADMIN_KEY: key,
+    ACERVO_ADMIN_KEY: KEY,
     ACERVO_RATE_LIMIT_PER_MINUTE: '0',
     ACERVO_LOG_LEVEL: 'warn',
     ...env,
   });
   const [, port] = await outputHolding(started, (output) => /API\s+http:\/\/\S+?:(\d+)/.exec(output));
   const startMs = performance.now() - startedMs;
-  const client = clientOf(Number(port), key);
+  const client = clientOf(Number(port), KEY);
   return {
     ...client,
     pid: started.child.pid,

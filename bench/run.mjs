@@ -15,7 +15,7 @@ const USAGE = `npm run bench -- [options]
   --queries 200                  how many queries; slow series end earlier
   --engines embedded,server      the server needs SURREAL_BIN, or surreal on PATH
   --seed 1                       of the made-up collection
-  --quick                        2 000 passages of 64 dimensions, 50 queries
+  --quick                        2 000 passages of 64 dimensions, 30 queries
   --hnsw                         also: the effect of HNSW's m and ef (server)
   --heap                         only: the heap's slope over 50 000 bulk lines
   --json FILE                    the figures as JSON, too`;
@@ -44,7 +44,7 @@ function count(name, fallback) {
 
 function shapeOf() {
   const defaults = values.quick
-    ? { passages: 2_000, dims: 64, queries: 50 }
+    ? { passages: 2_000, dims: 64, queries: 30 }
     : { passages: 20_000, dims: 1024, queries: 200 };
   return {
     passages: count('passages', defaults.passages),

@@ -165,10 +165,13 @@ describe.skipIf(unavailable || !onStack)('faults of the database server', () => 
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     }
     expect((await product.call('GET', '/livez')).status).toBe(200);
-    const bulkAway = await product.call('POST', '/v1/knowledge/bulk', '{"id":"away","content":"x"}', {
-      headers: { 'content-type': 'application/x-ndjson' },
+    const [line] = await product.bulk([{ id: 'away', content: 'x' }]);
+    expect(line).toMatchObject({
+      line: 1,
+      id: 'away',
+      status: 'failed',
+      error: { code: 'database:unavailable', retryable: true },
     });
-    expectProblem(bulkAway, 503, 'database:unavailable');
 
     const back = await startSurreal(bin, { port: server.port, directory: server.directory });
     await waitFor('the recovery', async () => (await product.call('GET', '/readyz')).status === 200);
