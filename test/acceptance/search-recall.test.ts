@@ -114,9 +114,11 @@ describe.skipIf(unavailable)('vector search against brute force', { timeout: 30 
 
   async function measureAll(when: string) {
     if (FULL) console.info(when);
+    const recalls: [string, number][] = [];
     for (const [name, select] of selections)
       for (const mode of ['vector', 'hybrid'] as const)
-        expect(await measure(name, select, mode), `${when}: recall, ${name}, ${mode}`).toBeGreaterThanOrEqual(0.99);
+        recalls.push([`${name}, ${mode}`, await measure(name, select, mode)]);
+    expect(recalls.filter(([, recall]) => recall < 0.99)).toEqual([]);
   }
 
   async function remove(some: Clustered[]): Promise<void> {
