@@ -7,14 +7,16 @@ import { defineConfig } from 'vitest/config';
 const common = { pool: 'forks' as const, testTimeout: 60_000, hookTimeout: 60_000 };
 const stack = { env: { ACERVO_TEST_STACK: '1' }, globalSetup: ['test/support/stack-servers.ts'] };
 
+const engine = ['test/engine/**/*.test.ts', 'test/objects/**/*.test.ts'];
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
       { test: { ...common, name: 'unit', include: ['test/unit/**/*.test.ts'] } },
-      { test: { ...common, name: 'engine', include: ['test/engine/**/*.test.ts'] } },
+      { test: { ...common, name: 'engine', include: engine } },
       { test: { ...common, name: 'acceptance', include: ['test/acceptance/**/*.test.ts'] } },
-      { test: { ...common, ...stack, name: 'engine-stack', include: ['test/engine/**/*.test.ts'] } },
+      { test: { ...common, ...stack, name: 'engine-stack', include: engine } },
       { test: { ...common, ...stack, name: 'acceptance-stack', include: ['test/acceptance/**/*.test.ts'] } },
     ],
   },

@@ -136,7 +136,7 @@ describe.skipIf(unavailable || !onStack)('faults of the database server', () => 
   it('keeps what was told is stored when the database is killed -9 in a bulk load, and recovers by itself', async () => {
     const bin = inject('surrealBin');
     const server = await startSurreal(bin);
-    const product = await start({ SURREALDB_URL: server.url, ACERVO_DATABASE_TIMEOUT_MS: '4000' });
+    const product = await start({ SURREALDB_URL: server.url, ACERVO_DATABASE_TIMEOUT_MS: '8000' });
     const api = knowledgeOf(product);
     const bulk = startBulk(product);
     bulk.write(documents);

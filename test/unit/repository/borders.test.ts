@@ -16,6 +16,7 @@ describe('borders of the code', () => {
   test.each([
     ['surrealdb', /^src\/surreal\//],
     ['@surrealdb/node', /^src\/surreal\//],
+    ['minio', /^src\/objects\//],
     ['hono', /^src\/(http\/|app\.ts$)/],
     ['@hono/node-server', /^src\/http\//],
     ['@google/generative-ai', /^src\/embeddings\//],

@@ -18,7 +18,7 @@ const packages: [string, Package][] = Object.entries(JSON.parse(lockText).packag
 );
 const production = packages.filter(([, entry]) => !entry.dev);
 
-const PERMISSIVE = ['MIT', 'Apache-2.0', 'ISC', '0BSD', 'BSD-2-Clause', 'BSD-3-Clause'];
+const PERMISSIVE = ['MIT', 'Apache-2.0', 'ISC', '0BSD', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0'];
 const OLDEST_NODE = [20, 19] as const;
 
 /** Does a range such as `^16 || ^18 || >=20.1` allow our oldest Node? @throws Error for a form that it does not know */

@@ -1,0 +1,44 @@
+import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { v7 as uuidv7 } from 'uuid';
+import { AcervoError } from '../../errors/error.js';
+import { CheckedBody } from '../checked-body.js';
+import type { PutOptions } from '../port.js';
+import { codeOf } from './files.js';
+
+const DISK_TROUBLE = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE']);
+
+/** Bytes that are complete and durable, though not part of the store yet. */
+export interface StagedBytes {
+  path: string;
+  size_bytes: number;
+  sha256: string;
+}
+
+/**
+ * Writes a body to a file of its own under `directory`, checks it, hands it to `work`, and removes it unless `work` has
+ * moved it away.
+ * @throws AcervoError `artifact:size_mismatch`, `artifact:checksum_mismatch`, `objects:unavailable` (disk full or broken)
+ */
+export async function withStagedBytes<Result>(
+  directory: string,
+  body: Readable,
+  expected: Pick<PutOptions, 'size_bytes' | 'sha256'>,
+  work: (staged: StagedBytes) => Promise<Result>,
+): Promise<Result> {
+  const path = join(directory, uuidv7());
+  const checked = new CheckedBody(expected);
+  try {
+    // `flush` is fsync before close.
+    await pipeline(body, checked, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true }));
+    return await work({ path, size_bytes: expected.size_bytes, sha256: checked.sha256 });
+  } catch (error) {
+    if (DISK_TROUBLE.has(codeOf(error) ?? '')) throw new AcervoError('objects:unavailable', { cause: error });
+    throw error;
+  } finally {
+    await rm(path, { force: true });
+  }
+}
