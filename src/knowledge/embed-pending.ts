@@ -7,6 +7,8 @@ import { withLease } from '../surreal/lease.js';
 const PAGE_DOCUMENTS = 32;
 const ADOPT_DOCUMENTS = 500;
 const LEASE_TTL_MS = 30_000;
+/** So many are the provider's fault, not the texts'. */
+const MAX_FAILURES_IN_A_ROW = 3;
 
 interface Pending {
   id: string;
@@ -48,11 +50,24 @@ async function adoptSpace(services: Services, signal: AbortSignal): Promise<void
 /** @returns how many documents got their vectors */
 async function fillPages(services: Services, space: string, signal: AbortSignal): Promise<number> {
   let count = 0;
-  while (services.embedder.available && !signal.aborted) {
+  let failures = 0;
+  while (services.embedder.available) {
     const page = await services.db.query<Pending[]>('knowledge/pending', { space, limit: PAGE_DOCUMENTS });
-    for (const pending of page) if (!signal.aborted) await embedOne(services, pending);
-    count += page.length;
-    if (page.length < PAGE_DOCUMENTS) break;
+    let filled = 0;
+    for (const pending of page) {
+      if (signal.aborted) return count;
+      try {
+        await embedOne(services, pending);
+        filled += 1;
+        failures = 0;
+      } catch (error) {
+        // One document that always fails must not hold up those behind it.
+        failures += 1;
+        if (!isAcervoError(error, 'embedding:unavailable') || failures === MAX_FAILURES_IN_A_ROW) throw error;
+      }
+    }
+    count += filled;
+    if (filled < PAGE_DOCUMENTS) break;
   }
   return count;
 }
