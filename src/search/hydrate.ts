@@ -1,11 +1,9 @@
 import type { Context } from '../context.js';
 import { publicDocument } from '../knowledge/get.js';
 import type { KnowledgeDocument } from '../knowledge/schemas.js';
-import type { FoundPassage } from './leg.js';
+import { type FoundPassage, PASSAGES_OF_A_HIT } from './leg.js';
 import type { Ranked } from './rank.js';
 import type { SearchHit } from './schemas.js';
-
-const PASSAGES_OF_A_HIT = 3;
 
 interface Page {
   documents: KnowledgeDocument[];

@@ -41,14 +41,14 @@ export interface LegResult {
 }
 
 /** Row of a leg's statement: `key` ends with document, content revision, ordinal. */
-interface LegRow {
+export interface LegRow {
   key: (string | number)[];
   score: number;
   text?: string;
   highlight?: string;
 }
 
-const PASSAGES_OF_A_HIT = 3;
+export const PASSAGES_OF_A_HIT = 3;
 
 /** Groups passages, best first, by document. */
 export function byDocument(rows: LegRow[]): FoundDocument[] {
@@ -102,5 +102,3 @@ export class LegRecorder {
     return { documents, exhausted, report: { ...report, statements: this.#statements } };
   }
 }
-
-export type { LegRow };

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isAcervoError } from '../errors/error.js';
 import type { Database, EngineInfo } from './database.js';
 import { withLease } from './lease.js';
 import { type Placeholders, readSurql, SURQL_ROOT } from './query-files.js';
+import { retryConflicts } from './retry-conflicts.js';
 import type { SessionDatabase } from './session-database.js';
 
 const MIGRATION_NAME = /^\d{4}-[a-z0-9-]+\.surql$/;
@@ -78,17 +77,9 @@ async function migrate(db: SessionDatabase, root: string, signal: AbortSignal): 
 }
 
 /** Makes the tables that leases and schema state live in; safe to run by many nodes at once. */
-export async function bootstrapControl(control: Database): Promise<void> {
+async function bootstrapControl(control: Database): Promise<void> {
   const text = readSurql('schema/bootstrap.surql');
-  for (let tries = 0; ; tries += 1) {
-    try {
-      await control.run({ text, params: {} });
-      return;
-    } catch (error) {
-      if (!isAcervoError(error, 'database:conflict') || tries === MAX_BOOTSTRAP_TRIES) throw error;
-      await sleep(Math.random() * 200);
-    }
-  }
+  await retryConflicts(() => control.run({ text, params: {} }), MAX_BOOTSTRAP_TRIES);
 }
 
 /**

@@ -3,13 +3,9 @@ import type { QueryResponse } from 'surrealdb';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import type { Change, Committed } from './database.js';
 import { causeOf, type Failure } from './failures.js';
+import { conflictBackoffMs, MAX_CONFLICT_TRIES } from './retry-conflicts.js';
 import type { DatabaseEvents, SessionDatabase } from './session-database.js';
 import { toPlain } from './values.js';
-
-/** Conflicts are retried at most this often: with eight writers of one record the unluckiest needed 9 (measured). */
-const MAX_ATTEMPTS = 40;
-const FIRST_BACKOFF_MS = 4;
-const MAX_BACKOFF_MS = 250;
 
 /**
  * A transaction whose statements took longer throws before its audit row. Readers re-read 15 s (audit/reader.ts), and
@@ -22,11 +18,6 @@ export interface TransactOptions {
   timeoutMs: number;
   operationTtlSeconds: number;
   events?: DatabaseEvents;
-}
-
-/** Full jitter: any two writers that collided come back at different times. */
-function backoffMs(attempt: number): number {
-  return Math.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
 }
 
 interface StoredOperation {
@@ -87,7 +78,7 @@ export async function transact<Answer>(
   };
   const deadline = performance.now() + options.timeoutMs;
   let failure: Failure | undefined;
-  for (let tries = 0; tries < MAX_ATTEMPTS && performance.now() < deadline; tries += 1) {
+  for (let tries = 0; tries < MAX_CONFLICT_TRIES && performance.now() < deadline; tries += 1) {
     const outcome = await attempt(db, text, params);
     failure = outcome.failure;
     if (failure === undefined) {
@@ -102,7 +93,7 @@ export async function transact<Answer>(
       }
     } else if (failure.kind === 'conflict') options.events?.conflict?.();
     else if (failure.kind !== 'unreachable') break;
-    await sleep(backoffMs(tries));
+    await sleep(conflictBackoffMs(tries));
   }
   options.events?.transaction?.('failed');
   if (failure?.kind === 'refused')
