@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Bucket, DEFAULT_BUCKETS, parseBuckets } from './objects/buckets.js';
 
 const integer = (fallback: number, min: number, max: number) =>
   z.coerce.number().int().min(min).max(max).default(fallback);
@@ -51,6 +52,37 @@ const environmentSchema = z.object({
   ACERVO_IDEMPOTENCY_TTL_SECONDS: integer(86_400, 60, 604_800),
   ACERVO_BULK_MAX_LINES: integer(100_000, 1, 1_000_000),
   ACERVO_BULK_CONCURRENCY: integer(8, 1, 64),
+  ACERVO_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+  MINIO_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  MINIO_PUBLIC_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  MINIO_REGION: z.string().min(1).default('us-east-1'),
+  MINIO_ACCESS_KEY: optionalText,
+  MINIO_SECRET_KEY: optionalText,
+  MINIO_BUCKETS: z.string().min(1).default(DEFAULT_BUCKETS),
+  MINIO_TIER: optionalText,
+  MINIO_NOTIFY_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9_]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _')
+    .default('ACERVO'),
+  MINIO_WEBHOOK_TOKEN: z
+    .string()
+    .min(16, 'must be 16 characters or more')
+    .max(256)
+    .regex(/^[A-Za-z0-9._~+/=-]*$/, 'must be of A-Z a-z 0-9 . _ ~ + / = -, which a bearer token can hold')
+    .optional(),
+  MINIO_TIMEOUT_MS: integer(30_000, 100, 600_000),
+  ACERVO_LIFECYCLE_FILE: optionalText,
+  ACERVO_UNKNOWN_OBJECTS: z.enum(['report', 'adopt']).default('report'),
+  ACERVO_MAX_ARTIFACT_BYTES: integer(1_099_511_627_776, 1, 5_497_558_138_880),
+  ACERVO_VERIFY_MAX_BYTES: integer(67_108_864, 0, 1_073_741_824),
+  ACERVO_EXTRACT_MAX_BYTES: integer(52_428_800, 1, 536_870_912),
+  ACERVO_EXTRACT_TIMEOUT_MS: integer(30_000, 100, 600_000),
+  ACERVO_DOWNLOAD_URL_TTL_SECONDS: integer(3600, 10, 604_800),
+  ACERVO_UPLOAD_URL_TTL_SECONDS: integer(3600, 1, 604_800),
+  ACERVO_UPLOAD_MAX_SECONDS: integer(21_600, 0, 604_800),
+  ACERVO_RECONCILE_INTERVAL_SECONDS: integer(3600, 0, 604_800),
+  ACERVO_RECONCILE_GRACE_SECONDS: integer(3600, 0, 604_800),
+  ACERVO_FAULT_POINT: optionalText,
 });
 
 type Environment = z.infer<typeof environmentSchema>;
@@ -82,6 +114,9 @@ function crossChecks(env: Environment): string[] {
     if (env.ACERVO_EMBEDDING_DIMENSIONS === undefined)
       faults.push('ACERVO_EMBEDDING_DIMENSIONS: is needed for ACERVO_EMBEDDER=openai');
   }
+  if (env.MINIO_ENDPOINT !== undefined && (env.MINIO_ACCESS_KEY === undefined || env.MINIO_SECRET_KEY === undefined))
+    faults.push('MINIO_ACCESS_KEY, MINIO_SECRET_KEY: both are needed with MINIO_ENDPOINT');
+  for (const fault of parseBuckets(env.MINIO_BUCKETS).faults) faults.push(`MINIO_BUCKETS: ${fault}`);
   if (env.ACERVO_WARM_INDEX === 'on')
     faults.push('ACERVO_WARM_INDEX: the warm index is not built yet; use auto or off');
   return faults;
@@ -125,6 +160,41 @@ export interface Config {
   rateLimitPerMinute: number;
   idempotencyTtlSeconds: number;
   bulk: { maxLines: number; concurrency: number };
+  /** Where clients reach this server, without a slash at the end; undefined: where it listens. */
+  publicUrl: string | undefined;
+  objects: ObjectsConfig;
+  /** Ends the process at this point (src/fault-points.ts): for tests of what a crash leaves behind. */
+  faultPoint: string | undefined;
+}
+
+export interface ObjectsConfig {
+  /** Undefined: a directory under `dataDir`. */
+  s3:
+    | { endpoint: string; publicEndpoint: string | undefined; region: string; accessKey: string; secretKey: string }
+    | undefined;
+  idleTimeoutMs: number;
+  buckets: Bucket[];
+  /** Storage class that the rules of lifecycle.xml move objects to; undefined: they stay where they are. */
+  tier: string | undefined;
+  /** Id of the webhook target in the store's own configuration: MINIO_NOTIFY_WEBHOOK_ENABLE_<id>. */
+  notifyId: string;
+  webhookToken: string | undefined;
+  /** Undefined: the lifecycle.xml of this installation. */
+  lifecycleFile: string | undefined;
+  unknownObjects: Environment['ACERVO_UNKNOWN_OBJECTS'];
+  maxBytes: number;
+  /** What was uploaded past us is read back and digested up to this size. */
+  verifyMaxBytes: number;
+  extractMaxBytes: number;
+  extractTimeoutMs: number;
+  downloadUrlTtlSeconds: number;
+  uploadUrlTtlSeconds: number;
+  /** The longest upload: a reservation outlives its URLs by so much. */
+  uploadMaxSeconds: number;
+  /** 0: never by itself. */
+  reconcileIntervalSeconds: number;
+  /** What is younger may still be in flight, and is left alone. */
+  reconcileGraceSeconds: number;
 }
 
 const DEFAULT_DIMENSIONS = { hashing: 512, gemini: 1024, openai: 1024, caller: 1024 } as const;
@@ -165,6 +235,40 @@ function grouped(env: Environment): Config {
     rateLimitPerMinute: env.ACERVO_RATE_LIMIT_PER_MINUTE,
     idempotencyTtlSeconds: env.ACERVO_IDEMPOTENCY_TTL_SECONDS,
     bulk: { maxLines: env.ACERVO_BULK_MAX_LINES, concurrency: env.ACERVO_BULK_CONCURRENCY },
+    publicUrl: env.ACERVO_PUBLIC_URL?.replace(/\/+$/, ''),
+    objects: objectsOf(env),
+    faultPoint: env.ACERVO_FAULT_POINT,
+  };
+}
+
+function objectsOf(env: Environment): ObjectsConfig {
+  return {
+    s3:
+      env.MINIO_ENDPOINT === undefined
+        ? undefined
+        : {
+            endpoint: env.MINIO_ENDPOINT,
+            publicEndpoint: env.MINIO_PUBLIC_ENDPOINT,
+            region: env.MINIO_REGION,
+            accessKey: env.MINIO_ACCESS_KEY ?? '',
+            secretKey: env.MINIO_SECRET_KEY ?? '',
+          },
+    idleTimeoutMs: env.MINIO_TIMEOUT_MS,
+    buckets: parseBuckets(env.MINIO_BUCKETS).buckets,
+    tier: env.MINIO_TIER,
+    notifyId: env.MINIO_NOTIFY_ID,
+    webhookToken: env.MINIO_WEBHOOK_TOKEN,
+    lifecycleFile: env.ACERVO_LIFECYCLE_FILE,
+    unknownObjects: env.ACERVO_UNKNOWN_OBJECTS,
+    maxBytes: env.ACERVO_MAX_ARTIFACT_BYTES,
+    verifyMaxBytes: env.ACERVO_VERIFY_MAX_BYTES,
+    extractMaxBytes: env.ACERVO_EXTRACT_MAX_BYTES,
+    extractTimeoutMs: env.ACERVO_EXTRACT_TIMEOUT_MS,
+    downloadUrlTtlSeconds: env.ACERVO_DOWNLOAD_URL_TTL_SECONDS,
+    uploadUrlTtlSeconds: env.ACERVO_UPLOAD_URL_TTL_SECONDS,
+    uploadMaxSeconds: env.ACERVO_UPLOAD_MAX_SECONDS,
+    reconcileIntervalSeconds: env.ACERVO_RECONCILE_INTERVAL_SECONDS,
+    reconcileGraceSeconds: env.ACERVO_RECONCILE_GRACE_SECONDS,
   };
 }
 

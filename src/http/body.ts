@@ -1,12 +1,11 @@
 import { AcervoError } from '../errors/error.js';
 import { parseJson } from './json.js';
-import type { BodyKind } from './route.js';
 
 export const NDJSON = 'application/x-ndjson';
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json$/;
 
 /** @throws AcervoError `request:unsupported_media_type` */
-export function requireContentType(headers: Headers, kind: Exclude<BodyKind, 'none'>): void {
+export function requireContentType(headers: Headers, kind: 'json' | 'stream'): void {
   const [essence = '', ...parameters] = (headers.get('content-type') ?? '').toLowerCase().split(';');
   const type = essence.trim();
   const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith('charset='));

@@ -75,7 +75,7 @@ export function endpoints(services: Services, gate: Gate): (route: Route) => Han
         route.scope === 'public' ? answer(c, route, expiry) : withinBound(() => answer(c, route, expiry));
       try {
         const reply =
-          route.bodyKind === 'stream'
+          route.bodyKind === 'stream' || route.bodyKind === 'bytes'
             ? await work()
             : await withDeadline(REQUEST_TIMEOUT_MS, work, (late) => afterDeadline(late, c.get('requestId')));
         return await send(c, reply);

@@ -77,9 +77,9 @@ export async function readInput(
   const fingerprint: unknown[] = [raw.method, url.pathname + url.search];
   const rest = { params, query, headers: raw.headers, raw, signal };
   if (route.bodyKind === 'none') return { input: { ...rest, body: undefined }, fingerprint };
-  requireContentType(raw.headers, route.bodyKind);
+  if (route.bodyKind !== 'bytes') requireContentType(raw.headers, route.bodyKind);
   const stream = boundedBody(raw, route.maxBodyBytes, signal);
-  if (route.bodyKind === 'stream') return { input: { ...rest, body: stream }, fingerprint };
+  if (route.bodyKind !== 'json') return { input: { ...rest, body: stream }, fingerprint };
   const sent = await readJsonBody(stream);
   return { input: { ...rest, body: checked(route.body ?? z.never(), sent) }, fingerprint: [...fingerprint, sent] };
 }

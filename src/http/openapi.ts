@@ -19,6 +19,8 @@ const problemSchema = z
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem document.' });
 
+const BODY_TYPES = { json: 'application/json', stream: NDJSON, bytes: '*/*' } as const;
+
 /** The codes that a route has because of its kind; its own come on top. Authentication asks the database. */
 function errorsOf(route: Route): ErrorCode[] {
   const codes: ErrorCode[] = ['request:invalid', 'request:malformed_utf8', 'request:forbidden_key'];
@@ -31,9 +33,10 @@ function errorsOf(route: Route): ErrorCode[] {
       'request:overloaded',
       'database:unavailable',
     );
-  if (route.bodyKind !== 'stream') codes.push('request:timeout');
-  if (route.bodyKind !== 'none')
-    codes.push('request:malformed_json', 'request:too_large', 'request:unsupported_media_type');
+  if (route.bodyKind === 'json' || route.bodyKind === 'none') codes.push('request:timeout');
+  if (route.bodyKind !== 'none') codes.push('request:too_large');
+  if (route.bodyKind === 'json' || route.bodyKind === 'stream')
+    codes.push('request:malformed_json', 'request:unsupported_media_type');
   if (route.write) codes.push('idempotency:key_reused', 'idempotency:in_flight');
   return [...new Set([...codes, ...route.errors, 'internal:unexpected' as const])];
 }
@@ -122,11 +125,7 @@ export function openApiDocument(routes: readonly Route[]): object {
         ...(route.bodyKind !== 'none' && {
           requestBody: {
             required: true,
-            content: {
-              [route.bodyKind === 'stream' ? NDJSON : 'application/json']: {
-                schema: route.body ? write(route.body) : {},
-              },
-            },
+            content: { [BODY_TYPES[route.bodyKind]]: { schema: route.body ? write(route.body) : {} } },
           },
         }),
         responses: { ...responsesOf(route, write), ...errorResponses(route, problem) },

@@ -7,12 +7,15 @@ import type { Scope } from '../keys/scopes.js';
 export const TAGS = {
   knowledge: 'Documents: store, read, change, delete.',
   search: 'Search by words, by meaning, or both.',
+  artifacts: 'Files: upload, download, versions, delete, hold.',
+  objects: 'The object store: its events, and whether it agrees with the database.',
   keys: 'Keys and what they may do.',
   health: 'Is it alive, ready, well?',
   docs: 'This API, described by itself.',
 } as const;
 
-export type BodyKind = 'json' | 'stream' | 'none';
+/** `stream`: NDJSON; `bytes`: any content type; both are read by the handler while they come. */
+export type BodyKind = 'json' | 'stream' | 'bytes' | 'none';
 
 /** An answer. An object becomes JSON; text, bytes and streams go out as they are, with their own `content-type`. */
 export interface Reply {
@@ -68,7 +71,7 @@ export interface Route {
 
 type BodyOf<Kind extends BodyKind, Schema extends z.ZodType> = Kind extends 'json'
   ? z.output<Schema>
-  : Kind extends 'stream'
+  : Kind extends 'stream' | 'bytes'
     ? ReadableStream<Uint8Array>
     : undefined;
 

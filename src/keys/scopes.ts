@@ -3,6 +3,10 @@ export const SCOPES = {
   'knowledge:read': 'Read and list documents.',
   'knowledge:write': 'Store, change and delete documents.',
   'search:read': 'Search.',
+  'artifacts:read': 'Read, list and download artifacts.',
+  'artifacts:write': 'Upload, change, delete and bring back artifacts.',
+  'artifacts:hold': 'Set and lift legal holds and retention.',
+  'objects:manage': 'List and replay bucket events; reconcile.',
   'keys:manage': 'Create, list, rotate and revoke keys.',
   'health:read': 'Read metrics and the detail of health.',
 } as const;
