@@ -13,8 +13,8 @@ export interface BannerFacts {
   token: string | undefined;
 }
 
-/** A URL that names no one host cannot be pasted. */
-function reachable(url: string): string {
+/** A URL that names no one host cannot be pasted, nor signed. */
+export function reachable(url: string): string {
   return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }
 

@@ -1,9 +1,13 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Embedder } from './embeddings/port.js';
+import type { PassFaultPoint } from './fault-points.js';
 import type { Metrics } from './health/metrics.js';
 import type { CursorSigner } from './http/cursor.js';
 import type { Scope } from './keys/scopes.js';
+import type { Grant } from './objects/disk/grants.js';
+import type { LifecycleRule } from './objects/lifecycle.js';
+import type { ObjectStore } from './objects/port.js';
 import type { Database } from './surreal/database.js';
 
 /** Who is asking: made from the key by the auth middleware. */
@@ -32,10 +36,19 @@ export interface Services {
   /** The database of the whole installation: api_keys, leases, schema_state. */
   control: Database;
   embedder: Embedder;
+  objects: ObjectStore;
+  /** The rules of lifecycle.xml that this store keeps. */
+  lifecycle: readonly LifecycleRule[];
+  /**
+   * What a signed URL of the disk driver allows; undefined where the store serves its own.
+   * @throws AcervoError `artifact:url_invalid`, `artifact:url_expired`
+   */
+  openSignedUrl: ((token: string, method: string) => Grant) | undefined;
   cursors: CursorSigner;
   metrics: Metrics;
   log: Logger;
   clock: () => Date;
+  passFaultPoint: PassFaultPoint;
 }
 
 /** What a verb gets beside its input. */

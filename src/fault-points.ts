@@ -14,6 +14,7 @@ export const FAULT_POINTS = [
   'delete:marked',
   'delete:removed',
   'delete:confirmed',
+  'undelete:marked',
   'undelete:brought_back',
   'undelete:confirmed',
   'restore:copied',

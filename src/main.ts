@@ -1,29 +1,20 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import { createApp } from './app.js';
-import { banner, dataPlace, firstKeyNotice } from './banner.js';
-import { type Config, ConfigError, readConfig } from './config.js';
-import type { Services } from './context.js';
-import { createEmbedder } from './embeddings/create.js';
-import { createMetrics } from './health/metrics.js';
-import { CursorSigner } from './http/cursor.js';
+import { banner, firstKeyNotice, reachable } from './banner.js';
+import { ConfigError, readConfig } from './config.js';
 import { listen } from './http/server.js';
 import { ensureAdminKey } from './keys/admin-key.js';
 import { createAuthenticator } from './keys/authenticator.js';
 import { createDenialRecorder } from './keys/denials.js';
 import { startEmbeddingWorker } from './knowledge/embed-pending.js';
-import { embeddedEngineVersion, embeddedPath, prepareDirectory } from './surreal/data-directory.js';
-import { openDatabases } from './surreal/open.js';
-import { sharedSecret } from './surreal/secrets.js';
+import type { BucketAdmin } from './objects/admin.js';
+import { openServices, withDefaultDatabase } from './services.js';
 import { startSweep } from './sweep.js';
 
-const CURSOR_TTL_SECONDS = 86_400;
 const EMBED_INTERVAL_MS = 5_000;
 const SWEEP_INTERVAL_MS = 600_000;
-/** An embedded database opens in well under a second: who waits longer is told for what. */
-const SLOW_OPEN_MS = 3_000;
 const GRACE_MS = 10_000;
 const WORKER_GRACE_MS = 2_000;
 const FORCED_EXIT_MS = 15_000;
@@ -32,38 +23,10 @@ const SAME_SIGNAL_MS = 500;
 /** sysexits.h: something is wrong in the configuration. */
 const EX_CONFIG = 78;
 
-function withDefaultDatabase(config: Config): Config {
-  const dataDir = resolve(config.dataDir);
-  return {
-    ...config,
-    dataDir,
-    database: { ...config.database, url: config.database.url || `rocksdb://${join(dataDir, 'db')}` },
-  };
-}
-
 /** JSON lines on stderr: stdout has the banner alone, so that the key in it never gets into a log file. */
 function createLog(level: string): Logger {
   const redact = ['authorization', '*.authorization', '*.headers.authorization'];
   return pino({ level, redact, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }));
-}
-
-/** Connects to the database and puts together what a node has. */
-async function openServices(config: Config, log: Logger): Promise<{ services: Services; close(): Promise<void> }> {
-  const path = embeddedPath(config.database.url);
-  const directory = path === undefined ? undefined : prepareDirectory(path, embeddedEngineVersion());
-  const embedder = createEmbedder(config.embedding);
-  const metrics = createMetrics(embedder.usage);
-  const slow = setTimeout(() => log.warn(`waiting for the database: ${dataPlace(config)}`), SLOW_OPEN_MS);
-  const { db, control, applied, close } = await openDatabases(config, embedder.space, {
-    transaction: (outcome) => outcome === 'committed' && metrics.databaseTransactions.inc(),
-    conflict: () => metrics.databaseConflicts.inc(),
-  }).finally(() => clearTimeout(slow));
-  directory?.mark();
-  if (applied.length > 0) log.info({ applied }, 'schema applied');
-  const clock = () => new Date();
-  const secret = await sharedSecret(control, 'cursor');
-  const cursors = new CursorSigner({ secret, clock, ttlSeconds: CURSOR_TTL_SECONDS });
-  return { services: { config, db, control, embedder, cursors, metrics, log, clock }, close };
 }
 
 /** Ends the process well at the first SIGTERM or SIGINT, and at once at the second. */
@@ -89,6 +52,16 @@ function endOnSignal(log: Logger, stop: () => Promise<void>): void {
   process.on('SIGINT', end);
 }
 
+/** A store that is away is no reason not to start: what needs it says so, and the next start tries again. */
+async function makeBuckets(admin: BucketAdmin, log: Logger): Promise<void> {
+  try {
+    const made = await admin.createMissing();
+    if (made.length > 0) log.info({ made }, 'buckets made');
+  } catch (error) {
+    log.warn({ err: error }, 'buckets could not be looked at; npm run init makes them');
+  }
+}
+
 async function start(): Promise<void> {
   if (existsSync('.env')) process.loadEnvFile('.env');
   const config = withDefaultDatabase(readConfig());
@@ -100,12 +73,14 @@ async function start(): Promise<void> {
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
 
-  const { services, close } = await openServices(config, log);
+  const { services, admin, listensAt, close } = await openServices(config, log);
+  await makeBuckets(admin, log);
   const { control, clock } = services;
   const token = await ensureAdminKey(control, config, clock);
   if (token !== undefined) process.stdout.write(firstKeyNotice(token));
   const authenticator = createAuthenticator(control, { ...services, adminKey: config.adminKey });
   const server = await listen(createApp(services, { authenticator, onDenied: createDenialRecorder() }), config);
+  listensAt(reachable(server.url));
   const workers = [startEmbeddingWorker(services, EMBED_INTERVAL_MS), startSweep(services, SWEEP_INTERVAL_MS)];
   endOnSignal(log, async () => {
     const stopped = Promise.all(workers.map((stop) => stop()));

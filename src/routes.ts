@@ -1,3 +1,5 @@
+import { artifactRoutes } from './artifacts/routes.js';
+import { signedUrlRoutes } from './artifacts/signed-url-routes.js';
 import { healthRoutes } from './health/routes.js';
 import { docsRoutes } from './http/docs.js';
 import type { Route } from './http/route.js';
@@ -9,6 +11,8 @@ import { searchRoutes } from './search/routes.js';
 export const ROUTES: readonly Route[] = [
   ...knowledgeRoutes,
   ...searchRoutes,
+  ...artifactRoutes,
+  ...signedUrlRoutes,
   ...keyRoutes,
   ...healthRoutes,
   ...docsRoutes(() => ROUTES),

@@ -19,6 +19,10 @@ export interface Metrics {
   rateLimited: Counter;
   authDenied: Counter<'code'>;
   embeddingPendingDocuments: Gauge;
+  artifactsStored: Counter;
+  artifactBytes: Counter<'direction'>;
+  presignedUrls: Counter<'cached'>;
+  objectRequests: Counter<'operation'>;
 }
 
 export const NO_EMBEDDING_USAGE: EmbeddingUsage = { requests: 0, failures: 0, retries: 0, texts: 0, tokens: 0 };
@@ -80,6 +84,10 @@ export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAG
     bulkLines: counter('bulk_lines', 'Lines of bulk bodies by their outcome.', ['status']),
     rateLimited: counter('rate_limited', 'Requests refused with 429.'),
     authDenied: counter('auth_denied', 'Requests refused for their key, by error code.', ['code']),
+    artifactsStored: counter('artifacts_stored', 'Versions of artifacts whose bytes were acknowledged.'),
+    artifactBytes: counter('artifact_content_bytes', 'Bytes of artifacts that went through this node.', ['direction']),
+    presignedUrls: counter('presigned_urls', 'Download URLs handed out, from the cache or signed anew.', ['cached']),
+    objectRequests: counter('object_store_requests', 'Requests to the object store.', ['operation']),
     embeddingPendingDocuments: new Gauge({
       name: 'acervo_embedding_pending_documents',
       help: 'Documents whose vectors are still to be made.',

@@ -30,7 +30,7 @@ export async function listDocuments(
   const filter = parseFilter(filterText === undefined ? {} : parseJson(Buffer.from(filterText)));
   const visible = visibleTo(ctx, filter) ?? filter;
   // One more than asked for tells whether there is another page.
-  const statement = compileList(visible, { after, descending: order === 'desc', limit: limit + 1 });
+  const statement = compileList('knowledge_index', visible, { after, descending: order === 'desc', limit: limit + 1 });
   const rows = await ctx.db.run<KnowledgeDocument[]>(statement);
   const documents = rows.slice(0, limit).map(publicDocument);
   const last = documents.at(-1);

@@ -1,6 +1,6 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
-import { auditIdText } from '../surreal/transact.js';
+import { answeredBefore } from '../surreal/answered.js';
 import { embedDocuments } from './embed.js';
 import { type KnowledgeRow, readRow } from './get.js';
 import { checkMetadata, fingerprintOf, prepareDocument } from './prepare.js';
@@ -66,22 +66,6 @@ function withNewColumns(row: KnowledgeRow, patch: PatchInput): Storable {
   return { id: row.id, columns: { ...kept, title, fingerprint, passages_source, passage_count, size_bytes } };
 }
 
-interface StoredOperation {
-  request_digest: string;
-  answer: StoredDocument;
-  audit_id?: [string, string];
-}
-
-/** What this very request answered before: a patch reads first, and what it read then may be gone or changed by now. */
-async function answeredBefore(ctx: Context): Promise<StoredDocument | undefined> {
-  const { id, request_digest } = ctx.operation;
-  if (request_digest === '') return undefined;
-  const stored = await ctx.db.query<StoredOperation | undefined | null>('idempotency/get', { op: id });
-  if (stored?.request_digest !== request_digest) return undefined;
-  const audit_id = auditIdText(stored.audit_id);
-  return { ...stored.answer, ...(audit_id === undefined ? {} : { audit_id }) };
-}
-
 async function patchOnce(ctx: Context, id: string, patch: PatchInput, ifMatch: number | undefined) {
   const row = await readRow(ctx, id);
   const newTitle = patch.title !== undefined && (patch.title ?? undefined) !== row.title;
@@ -102,8 +86,9 @@ export async function patchDocument(
   patch: PatchInput,
   ifMatch?: number,
 ): Promise<StoredDocument> {
-  const before = await answeredBefore(ctx);
-  if (before !== undefined) return before;
+  const before = await answeredBefore<StoredDocument>(ctx.db, ctx.operation);
+  if (before !== undefined)
+    return { ...before.answer, ...(before.audit_id === undefined ? {} : { audit_id: before.audit_id }) };
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     try {
       return await patchOnce(ctx, id, patch, ifMatch);

@@ -118,16 +118,17 @@ export function compileMatches(filter: Filter, limit: number): CompiledStatement
   };
 }
 
-/** A page of documents in the order of their ids. */
+/** A page of documents or artifacts in the order of their ids. */
 export function compileList(
+  table: 'knowledge_index' | 'minio_references',
   filter: Filter,
   { after, descending, limit }: { after: string | undefined; descending: boolean; limit: number },
 ): CompiledStatement {
   const where = compileFilter(filter);
   const [sign, order] = descending ? ['<', 'DESC'] : ['>', 'ASC'];
-  const from = after === undefined ? '' : ` AND id ${sign} type::record('knowledge_index', $after)`;
+  const from = after === undefined ? '' : ` AND id ${sign} type::record('${table}', $after)`;
   return {
-    text: `SELECT * FROM knowledge_index WHERE ${where.text}${from} ORDER BY id ${order} LIMIT $limit`,
+    text: `SELECT * FROM ${table} WHERE ${where.text}${from} ORDER BY id ${order} LIMIT $limit`,
     params: { ...where.params, after, limit },
   };
 }

@@ -15,10 +15,12 @@ const LEASE_WAIT_MS = 600_000;
 
 /** Schema files of the data database in the order in which they build on each other, with the name of their state. */
 function dataSchemaFiles(vectorIndex: EngineInfo['vectorIndex'], vectors: string): [path: string, state: string][] {
-  const plain = ['migrations', 'audit', 'knowledge', 'passages'].map((area): [string, string] => {
-    const path = `schema/${area}.surql`;
-    return [path, path];
-  });
+  const plain = ['migrations', 'audit', 'knowledge', 'artifacts', 'reconcile', 'passages'].map(
+    (area): [string, string] => {
+      const path = `schema/${area}.surql`;
+      return [path, path];
+    },
+  );
   return [
     ...plain,
     ['schema/vectors.surql', `schema/vectors.surql:${vectors}`],

@@ -17,9 +17,34 @@ export const COLUMNS = {
   embedding_status: 'string',
 } as const satisfies Record<string, PathType>;
 
-/** A checked path: a column of `COLUMNS`, or `metadata` with 1 to 8 segments. */
+/** The columns of an artifact that can be filtered. */
+export const ARTIFACT_COLUMNS = {
+  id: 'string',
+  bucket: 'string',
+  key: 'string',
+  name: 'string',
+  entity: 'string',
+  user: 'string',
+  agent_id: 'string',
+  session_id: 'string',
+  content_type: 'string',
+  size_bytes: 'integer',
+  status: 'string',
+  sha256: 'string',
+  checksum: 'string',
+  version_count: 'integer',
+  created_at: 'datetime',
+  updated_at: 'datetime',
+  stored_at: 'datetime',
+  revision: 'integer',
+} as const satisfies Record<string, PathType>;
+
+/** Which columns a filter may name. */
+export type ColumnTable = Readonly<Record<string, PathType>>;
+
+/** A checked path: a column of the table that the filter was read with, or `metadata` with 1 to 8 segments. */
 export interface FilterPath {
-  readonly column: keyof typeof COLUMNS | 'metadata';
+  readonly column: keyof typeof COLUMNS | keyof typeof ARTIFACT_COLUMNS | 'metadata';
   readonly segments: readonly string[];
   readonly type: PathType;
 }

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../errors/codes.js';
 import { AcervoError, type Fault } from '../../errors/error.js';
-import { COLUMNS, type Filter, type FilterPath } from './ast.js';
+import { COLUMNS, type ColumnTable, type Filter, type FilterPath } from './ast.js';
 import { readCondition } from './condition.js';
 
 /** Bounds of a filter. Conditions and depth keep its SurrealQL below the depth at which an engine's parser gives up. */
@@ -15,6 +15,8 @@ const FORBIDDEN_SEGMENTS = new Set(['__proto__', 'constructor', 'prototype']);
 class Reader {
   readonly faults: (Fault & { code: ErrorCode })[] = [];
   private conditions = 0;
+
+  constructor(readonly columns: ColumnTable) {}
 
   fault(code: ErrorCode, path: string, message: string): undefined {
     this.faults.push({ code, path: path.slice(0, 200), message });
@@ -34,11 +36,12 @@ class Reader {
  * Reads a filter from a request: `{"metadata.size": {"$gt": 10}, "agent_id": "a1", "$or": [{…}, {…}]}`. Keys of one object,
  * and operators under one path, are ANDed; `{}` is everything. What it means is told at `Filter`.
  * Bounds: depth 8, 100 conditions (an empty object counts as one), 100 values in a list, strings of 1 000 characters.
+ * @param columns what may be filtered: one of the tables of ast.ts
  * @throws AcervoError `filter:unknown_path`, `filter:unknown_operator`, `filter:invalid`: the code of the first fault,
  *   with all of them in `faults`
  */
-export function parseFilter(input: unknown): Filter {
-  const reader = new Reader();
+export function parseFilter(input: unknown, columns: ColumnTable = COLUMNS): Filter {
+  const reader = new Reader(columns);
   const filter = readObject(reader, input, 'filter', 1);
   const [first] = reader.faults;
   if (first !== undefined) {
@@ -88,10 +91,10 @@ function readGroup(reader: Reader, key: string, value: unknown, at: string, dept
 
 /** All conditions under one path: a plain value is short for `$eq`. */
 function readPathConditions(reader: Reader, key: string, value: unknown, at: string): Filter[] {
-  const path = readPath(key);
+  const path = readPath(reader.columns, key);
   if (path === undefined) {
     reader.countCondition();
-    reader.fault('filter:unknown_path', at, `Must be one of ${Object.keys(COLUMNS).join(', ')} or metadata.…`);
+    reader.fault('filter:unknown_path', at, `Must be one of ${Object.keys(reader.columns).join(', ')} or metadata.…`);
     return [];
   }
   const operators = isObject(value) ? Object.entries(value) : [['$eq', value] as const];
@@ -108,11 +111,10 @@ function readPathConditions(reader: Reader, key: string, value: unknown, at: str
   });
 }
 
-function readPath(key: string): FilterPath | undefined {
-  if (Object.hasOwn(COLUMNS, key)) {
-    const column = key as keyof typeof COLUMNS;
-    return { column, segments: [], type: COLUMNS[column] };
-  }
+function readPath(columns: ColumnTable, key: string): FilterPath | undefined {
+  const type = Object.hasOwn(columns, key) ? columns[key] : undefined;
+  // What a table has as a key is a column: the tables are constants of ast.ts.
+  if (type !== undefined) return { column: key as FilterPath['column'], segments: [], type };
   const [column, ...segments] = key.split('.', MAX_PATH_SEGMENTS + 2);
   if (column !== 'metadata' || segments.length === 0 || segments.length > MAX_PATH_SEGMENTS) return undefined;
   const isKnown = segments.every((segment) => SEGMENT.test(segment) && !FORBIDDEN_SEGMENTS.has(segment));

@@ -1,0 +1,100 @@
+import { v7 as uuidv7 } from 'uuid';
+import { auditDraft } from '../audit/draft.js';
+import type { Context, RequestOperation } from '../context.js';
+import { AcervoError, isAcervoError } from '../errors/error.js';
+import { digestOf } from '../http/digest.js';
+import { salted } from '../knowledge/prepare.js';
+import { type ArtifactColumns, type ArtifactRow, readArtifact } from './row.js';
+import type { Next } from './states.js';
+
+/** So often at most when others change the same artifact at once. */
+const MAX_TRIES = 20;
+
+export interface Changed {
+  artifact: ArtifactRow;
+  /** Undefined when nothing changed. */
+  audit_id: string | undefined;
+}
+
+export interface ChangeOptions {
+  /** The client's, on the last step of a request; steps before it have one of their own. */
+  operation?: RequestOperation;
+  /** From If-Match. */
+  expectedRevision?: number | undefined;
+}
+
+/**
+ * Changes a pointer: reads it, lets `decide` say what it becomes, and writes that if nobody else came between; else
+ * decides anew. `decide` returns undefined when nothing is to change.
+ * @throws AcervoError `artifact:not_found`, `revision:mismatch` (If-Match), `revision:contended`, what `decide` throws,
+ *   and those of `Database.transact`
+ */
+export async function changeArtifact(
+  ctx: Context,
+  id: string,
+  decide: (row: ArtifactRow) => Next | undefined,
+  options: ChangeOptions = {},
+): Promise<Changed> {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const row = await readArtifact(ctx, id);
+    if (options.expectedRevision !== undefined && row.revision !== options.expectedRevision)
+      throw new AcervoError('revision:mismatch');
+    const next = decide(row);
+    if (next === undefined) return { artifact: row, audit_id: undefined };
+    try {
+      return await writeArtifact(ctx, id, next, { revision: row.revision, operation: options.operation });
+    } catch (error) {
+      if (!isAcervoError(error, 'revision:mismatch')) throw error;
+    }
+  }
+  throw new AcervoError('revision:contended', { retryAfterSeconds: 1 });
+}
+
+/**
+ * Writes a pointer over the revision that it was decided from; 0: a new one.
+ * @throws AcervoError `revision:mismatch`, `artifact:id_unavailable`, `artifact:key_taken`
+ */
+export async function writeArtifact(
+  ctx: Context,
+  id: string,
+  next: Next,
+  { revision, operation }: { revision: number; operation?: RequestOperation | undefined },
+): Promise<Changed> {
+  const { salt, state_digest } = salted(digestOf(next.row));
+  const committed = await ctx.db.transact<{ id: string }>({
+    query: 'artifacts/put',
+    params: {
+      id,
+      row: { ...withDates(next.row), state_digest },
+      expected_revision: revision,
+      version: next.version,
+      gone: next.gone ?? [],
+      action: next.action,
+      status: next.status,
+      audit_values: [{ salt, columns: filterColumns(next.row) }],
+    },
+    operation: operation ?? { id: uuidv7(), request_digest: '' },
+    audit: auditDraft(ctx, `artifact:${id}`, next.row.agent_id),
+  });
+  return { artifact: await readArtifact(ctx, committed.answer.id), audit_id: committed.audit_id };
+}
+
+/** The columns that the schema has as times. */
+function withDates(row: ArtifactColumns): Record<string, unknown> {
+  const { settle_after, stored_at, ...rest } = row;
+  const dateOf = (text: string | undefined) => (text === undefined ? undefined : new Date(text));
+  return { ...rest, settle_after: dateOf(settle_after), stored_at: dateOf(stored_at) };
+}
+
+function filterColumns({
+  bucket,
+  name,
+  status,
+  agent_id,
+  session_id,
+  content_type,
+  size_bytes,
+  metadata,
+}: ArtifactColumns) {
+  return { bucket, name, status, agent_id, session_id, content_type, size_bytes, metadata };
+}

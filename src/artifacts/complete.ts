@@ -1,0 +1,80 @@
+import type { Context } from '../context.js';
+import { AcervoError, isAcervoError } from '../errors/error.js';
+import type { ListedPart } from '../objects/port.js';
+import { answeredBefore } from '../surreal/answered.js';
+import type { Changed } from './change.js';
+import { currentObject, land, versionIdOf } from './landing.js';
+import { type ArtifactRow, type PendingUpload, readArtifact } from './row.js';
+import type { CompleteInput } from './schemas.js';
+import { arrivedAndMissing, listedParts } from './upload.js';
+
+/**
+ * The client says that all bytes are there: parts are checked and assembled, size and digest compared with what was
+ * declared, and the version pinned. Said again, it changes nothing.
+ * @throws AcervoError `artifact:upload_incomplete`, `artifact:part_invalid`, `artifact:size_mismatch`,
+ *   `artifact:checksum_mismatch` (these two leave the reservation as it was, without the wrong bytes),
+ *   `artifact:not_reserved`, `artifact:not_found`
+ */
+export async function completeUpload(ctx: Context, id: string, { parts }: CompleteInput): Promise<Changed> {
+  const row = await readArtifact(ctx, id);
+  const { upload } = row;
+  const before = await answeredBefore(ctx.db, ctx.operation);
+  if (before !== undefined) return { artifact: row, audit_id: before.audit_id };
+  if (upload === undefined) return completedAlready(row);
+  ctx.passFaultPoint('complete:before_assembly');
+  if (upload.method === 'multipart') await assemble(ctx, row, upload, parts);
+  ctx.passFaultPoint('complete:assembled');
+  const current = await currentObject(ctx, row);
+  if (current === undefined || versionIdOf(current) === row.version_id)
+    throw new AcervoError('artifact:upload_incomplete', { detail: 'Nothing has arrived.' });
+  try {
+    const changed = await land(ctx, row, current, {
+      declared: { sha256: undefined, ...upload },
+      operation: ctx.operation,
+    });
+    ctx.passFaultPoint('complete:confirmed');
+    return changed;
+  } catch (error) {
+    // Wrong bytes are nobody's: the upload can be made again.
+    if (isAcervoError(error, 'artifact:size_mismatch') || isAcervoError(error, 'artifact:checksum_mismatch'))
+      await ctx.objects.delete({ bucket: row.bucket, key: row.key, version_id: versionIdOf(current) });
+    throw error;
+  }
+}
+
+/** The bucket's event was quicker, or the client says it twice. */
+function completedAlready(row: ArtifactRow): Changed {
+  if (row.status === 'stored') return { artifact: row, audit_id: undefined };
+  throw new AcervoError('artifact:not_reserved', { detail: `The artifact is ${row.status}.` });
+}
+
+async function assemble(ctx: Context, row: ArtifactRow, upload: PendingUpload, named: CompleteInput['parts']) {
+  const { bucket, key } = row;
+  const { upload_id } = upload;
+  const listed = await listedParts(ctx, row);
+  if (upload_id === undefined || listed.length === 0) return;
+  const { arrived, missing } = arrivedAndMissing(upload, listed);
+  if (missing.length > 0) {
+    const numbers = missing.slice(0, 20).map(({ part_number }) => part_number);
+    const total = missing.length + arrived.length;
+    throw new AcervoError('artifact:upload_incomplete', {
+      detail: `${missing.length} of ${total} parts are missing or have another size: ${numbers.join(', ')}${missing.length > 20 ? ', …' : ''}.`,
+    });
+  }
+  checkNamed(arrived, named);
+  try {
+    await ctx.objects.completeUpload({ bucket, key, upload_id }, arrived);
+  } catch (error) {
+    // Somebody else has just assembled it.
+    if (!isAcervoError(error, 'artifact:upload_not_found')) throw error;
+  }
+}
+
+/** @throws AcervoError `artifact:part_invalid` when the client names other parts than those that are there */
+function checkNamed(arrived: ListedPart[], named: CompleteInput['parts']): void {
+  if (named === undefined) return;
+  const etags = new Map(named.map(({ part_number, etag }) => [part_number, etag.replaceAll('"', '')]));
+  const other = arrived.find(({ part_number, etag }) => etags.get(part_number) !== etag);
+  if (other !== undefined || etags.size !== arrived.length)
+    throw new AcervoError('artifact:part_invalid', { detail: `Part ${other?.part_number ?? arrived.length + 1}.` });
+}

@@ -1,0 +1,42 @@
+import type { Context } from '../context.js';
+import { answeredBefore } from '../surreal/answered.js';
+import { type Changed, changeArtifact } from './change.js';
+import { readArtifact } from './row.js';
+import { deleting, removed } from './states.js';
+
+/** Until then a crashed request's work is left to the request. */
+export const stepsEnd = (ctx: Context): Date =>
+  new Date(ctx.clock().getTime() + ctx.config.objects.reconcileGraceSeconds * 1000);
+
+/**
+ * Deletes an artifact: mark, remove, confirm. Its versions stay behind a delete marker until lifecycle rules remove
+ * them; `undeleteArtifact` brings it back. A reservation is cancelled.
+ * @throws AcervoError `artifact:not_found`, `artifact:held`, `revision:mismatch`, `objects:unavailable` (sent again, it
+ *   goes on; else the reconciler ends it)
+ */
+export async function deleteArtifact(ctx: Context, id: string, expectedRevision?: number): Promise<Changed> {
+  const row = await readArtifact(ctx, id);
+  const before = await answeredBefore(ctx.db, ctx.operation);
+  if (before !== undefined) return { artifact: row, audit_id: before.audit_id };
+  const until = stepsEnd(ctx);
+  const { artifact } = await changeArtifact(
+    ctx,
+    id,
+    (now) => (now.status === 'deleting' ? undefined : deleting(now, ctx.clock(), until)),
+    { expectedRevision },
+  );
+  ctx.passFaultPoint('delete:marked');
+  const { bucket, key, upload } = artifact;
+  if (upload?.upload_id !== undefined) await ctx.objects.abortUpload({ bucket, key, upload_id: upload.upload_id });
+  await ctx.objects.delete({ bucket, key });
+  ctx.passFaultPoint('delete:removed');
+  const changed = await changeArtifact(
+    ctx,
+    id,
+    // The store's event may have been quicker.
+    (now) => (now.status === 'deleting' ? removed(now, 'deleted') : undefined),
+    { operation: ctx.operation },
+  );
+  ctx.passFaultPoint('delete:confirmed');
+  return changed;
+}

@@ -1,0 +1,26 @@
+import type { Context } from '../context.js';
+import { AcervoError } from '../errors/error.js';
+import { type Changed, changeArtifact } from './change.js';
+import { lockOf } from './landing.js';
+import { readArtifact, storedVersion } from './row.js';
+import type { HoldInput } from './schemas.js';
+import { locked } from './states.js';
+
+/**
+ * Sets or lifts a legal hold, and sets or lengthens retention, on the version that the artifact is. The store keeps it;
+ * the pointer repeats what the store says.
+ * @throws AcervoError `artifact:lock_unsupported`, `artifact:held` (a retention made shorter), `artifact:not_found`,
+ *   `artifact:not_stored`
+ */
+export async function holdArtifact(ctx: Context, id: string, { legal_hold, retention }: HoldInput): Promise<Changed> {
+  const row = await readArtifact(ctx, id);
+  const object = storedVersion(row);
+  const bucket = ctx.config.objects.buckets.find(({ name }) => name === row.bucket);
+  if (bucket?.lock === undefined) throw new AcervoError('artifact:lock_unsupported');
+  if (legal_hold !== undefined) await ctx.objects.setLegalHold(object, legal_hold);
+  if (retention !== undefined) await ctx.objects.setRetention(object, retention);
+  const lock = await lockOf(ctx, row, object.version_id);
+  return changeArtifact(ctx, id, (now) => (now.version_id === object.version_id ? locked(now, lock) : undefined), {
+    operation: ctx.operation,
+  });
+}

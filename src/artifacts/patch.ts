@@ -1,0 +1,31 @@
+import type { Context } from '../context.js';
+import { mergePatch } from '../knowledge/patch.js';
+import { checkMetadata } from '../knowledge/prepare.js';
+import { type Changed, changeArtifact } from './change.js';
+import type { PatchArtifactInput } from './schemas.js';
+import { described } from './states.js';
+
+/**
+ * Changes what is said about an artifact; its bytes and its key stay.
+ * @throws AcervoError `artifact:not_found`, `revision:mismatch`, `revision:contended`, `knowledge:metadata_too_large`
+ */
+export async function patchArtifact(
+  ctx: Context,
+  id: string,
+  { metadata: patch, session_id }: PatchArtifactInput,
+  expectedRevision?: number,
+): Promise<Changed> {
+  return changeArtifact(
+    ctx,
+    id,
+    (row) => {
+      const metadata = patch === null ? {} : (mergePatch(row.metadata, patch ?? {}) as Record<string, unknown>);
+      checkMetadata(metadata);
+      return described(row, {
+        metadata,
+        session_id: session_id === undefined ? row.session_id : (session_id ?? undefined),
+      });
+    },
+    { operation: ctx.operation, expectedRevision },
+  );
+}

@@ -1,0 +1,49 @@
+import type { Context } from '../context.js';
+import { AcervoError, isAcervoError } from '../errors/error.js';
+import { answeredBefore } from '../surreal/answered.js';
+import { type Changed, changeArtifact } from './change.js';
+import { stepsEnd } from './delete.js';
+import { type ArtifactRow, readArtifact } from './row.js';
+import { broughtBack, comingBack } from './states.js';
+
+/**
+ * Brings a deleted or expired artifact back, as the version that it was.
+ * @throws AcervoError `artifact:gone` when its bytes are, `artifact:not_found`, `artifact:not_stored` (never had any)
+ */
+export async function undeleteArtifact(ctx: Context, id: string): Promise<Changed> {
+  const row = await readArtifact(ctx, id);
+  const before = await answeredBefore(ctx.db, ctx.operation);
+  if (before !== undefined) return { artifact: row, audit_id: before.audit_id };
+  if (row.status === 'stored') return { artifact: row, audit_id: undefined };
+  if (row.status !== 'deleted' && row.status !== 'expired')
+    throw new AcervoError('artifact:not_stored', { detail: `The artifact is ${row.status}.` });
+  await requireBytes(ctx, row);
+  const until = stepsEnd(ctx);
+  await changeArtifact(ctx, id, (now) => (now.status === row.status ? comingBack(now, until) : undefined));
+  ctx.passFaultPoint('undelete:marked');
+  await uncover(ctx, row);
+  ctx.passFaultPoint('undelete:brought_back');
+  const changed = await changeArtifact(ctx, id, (now) => (now.status === 'stored' ? undefined : broughtBack(now)), {
+    operation: ctx.operation,
+  });
+  ctx.passFaultPoint('undelete:confirmed');
+  return changed;
+}
+
+async function requireBytes(ctx: Context, { bucket, key, version_id }: ArtifactRow): Promise<void> {
+  if (version_id === undefined) throw new AcervoError('artifact:gone');
+  try {
+    await ctx.objects.stat({ bucket, key, version_id });
+  } catch (error) {
+    if (isAcervoError(error, 'artifact:not_found')) throw new AcervoError('artifact:gone', { cause: error });
+    throw error;
+  }
+}
+
+/** Takes away what lies over the artifact's version: delete markers, and bytes that came late. */
+async function uncover(ctx: Context, { bucket, key, version_id: own }: ArtifactRow): Promise<void> {
+  for (const { version_id } of await ctx.objects.versions({ bucket, key })) {
+    if (version_id === own) return;
+    await ctx.objects.delete({ bucket, key, version_id });
+  }
+}

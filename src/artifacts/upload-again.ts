@@ -1,0 +1,51 @@
+import type { Context } from '../context.js';
+import { AcervoError } from '../errors/error.js';
+import { changeArtifact } from './change.js';
+import { type ReservedArtifact, withInstructions } from './reserve.js';
+import type { ArtifactRow, PendingUpload } from './row.js';
+import type { UploadInput } from './schemas.js';
+import { awaiting } from './states.js';
+import { checkSize, plannedUpload, reservedUntil } from './upload.js';
+
+/**
+ * Goes on with the upload under way: fresh URLs for what has not arrived, and time to send it. Without one, begins the
+ * upload of a further version. What is declared anew replaces the upload under way.
+ * @throws AcervoError `request:invalid` (a new upload needs `size_bytes`), `artifact:not_found`, `artifact:not_reserved`
+ */
+export async function uploadAgain(ctx: Context, id: string, input: UploadInput): Promise<ReservedArtifact> {
+  let replaced: PendingUpload | undefined;
+  const { artifact, audit_id } = await changeArtifact(
+    ctx,
+    id,
+    (row) => {
+      const upload = nextUpload(ctx, row, input);
+      replaced = upload.upload_id === row.upload?.upload_id ? undefined : row.upload;
+      return awaiting(row, upload, reservedUntil(ctx));
+    },
+    { operation: ctx.operation },
+  );
+  const { bucket, key } = artifact;
+  if (replaced?.upload_id !== undefined) await ctx.objects.abortUpload({ bucket, key, upload_id: replaced.upload_id });
+  return { artifact: await withInstructions(ctx, artifact), audit_id };
+}
+
+function nextUpload(ctx: Context, row: ArtifactRow, input: UploadInput): PendingUpload {
+  if (row.status !== 'reserved' && row.status !== 'stored' && row.status !== 'abandoned')
+    throw new AcervoError('artifact:not_found', { detail: `The artifact is ${row.status}.` });
+  const { upload } = row;
+  const size_bytes = input.size_bytes ?? upload?.size_bytes ?? (row.status === 'stored' ? undefined : row.size_bytes);
+  if (size_bytes === undefined)
+    throw new AcervoError('request:invalid', {
+      faults: [{ path: 'size_bytes', message: 'is needed for a new upload' }],
+    });
+  checkSize(ctx, size_bytes);
+  const content_type = input.content_type ?? upload?.content_type ?? row.content_type;
+  const isNew = input.size_bytes !== undefined && input.size_bytes !== upload?.size_bytes;
+  const sha256 = input.sha256 ?? (isNew || row.status === 'stored' ? undefined : (upload?.sha256 ?? row.sha256));
+  const planned = plannedUpload(ctx, { size_bytes, content_type, sha256, upload_method: input.upload_method });
+  const goesOn =
+    upload?.method === 'multipart' &&
+    upload.size_bytes === size_bytes &&
+    (planned.method === 'multipart' || input.upload_method === 'auto');
+  return goesOn ? { ...upload, content_type, urls_expire_at: planned.urls_expire_at } : planned;
+}

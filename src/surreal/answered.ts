@@ -1,0 +1,23 @@
+import type { RequestOperation } from '../context.js';
+import type { Committed, Database } from './database.js';
+import { auditIdText } from './transact.js';
+
+interface StoredOperation<Answer> {
+  request_digest: string;
+  answer: Answer;
+  audit_id?: [string, string];
+}
+
+/**
+ * What this very request answered before. For verbs that do more than one transaction, or read before they write: what
+ * they found the first time may be gone or changed by now. Undefined without an Idempotency-Key.
+ */
+export async function answeredBefore<Answer>(
+  db: Database,
+  { id, request_digest }: RequestOperation,
+): Promise<Committed<Answer> | undefined> {
+  if (request_digest === '') return undefined;
+  const stored = await db.query<StoredOperation<Answer> | undefined | null>('idempotency/get', { op: id });
+  if (stored?.request_digest !== request_digest) return undefined;
+  return { answer: stored.answer, audit_id: auditIdText(stored.audit_id), replayed: true };
+}
