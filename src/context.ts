@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Embedder } from './embeddings/port.js';
+import type { Extractor } from './extraction/extractor.js';
 import type { PassFaultPoint } from './fault-points.js';
 import type { Metrics } from './health/metrics.js';
 import type { CursorSigner } from './http/cursor.js';
@@ -37,6 +38,7 @@ export interface Services {
   control: Database;
   embedder: Embedder;
   objects: ObjectStore;
+  extractor: Extractor;
   /** The rules of lifecycle.xml that this store keeps. */
   lifecycle: readonly LifecycleRule[];
   /**

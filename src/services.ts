@@ -4,9 +4,11 @@ import { dataPlace } from './banner.js';
 import type { Config } from './config.js';
 import type { Services } from './context.js';
 import { createEmbedder } from './embeddings/create.js';
+import { createExtractor } from './extraction/extractor.js';
 import { faultPoints } from './fault-points.js';
 import { createMetrics } from './health/metrics.js';
 import { CursorSigner } from './http/cursor.js';
+import { MAX_CONTENT_BYTES } from './knowledge/schemas.js';
 import type { BucketAdmin } from './objects/admin.js';
 import { openGrant } from './objects/disk/grants.js';
 import type { DiskStore } from './objects/disk/store.js';
@@ -69,11 +71,14 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
     onRequest: (operation) => metrics.objectRequests.inc({ operation }),
   });
   const { store, disk, lifecycle, admin } = objects;
+  const { extractMaxBytes: maxBytes, extractTimeoutMs: timeoutMs } = config.objects;
+  const extractor = createExtractor({ timeoutMs, maxBytes, maxTextBytes: MAX_CONTENT_BYTES });
   const openSignedUrl = disk && ((token: string, method: string) => openGrant(secret, token, method, clock()));
   return {
     services: {
       ...{ config, db, control, embedder, cursors, metrics, log, clock, openSignedUrl, lifecycle },
       objects: store,
+      extractor,
       passFaultPoint: faultPoints(config.faultPoint),
     },
     admin,
@@ -82,6 +87,7 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
       url = at;
     },
     close: async () => {
+      extractor.close();
       await objects.close();
       await databases.close();
     },

@@ -7,6 +7,7 @@ import { failed, type Job, settleGroup } from './bulk-group.js';
 import { inGroups, type Line, readLines } from './lines.js';
 import { prepareDocument } from './prepare.js';
 import { type BulkResult, idSchema, MAX_DOCUMENT_BODY_BYTES, putSchema } from './schemas.js';
+import { withSource } from './source.js';
 
 /** Lines that share one call of the embedder and a transaction, and the bytes that may be held for them. */
 const GROUP_LINES = 64;
@@ -17,7 +18,7 @@ const LINGER_MS = 20;
 const lineIdSchema = z.object({ id: idSchema });
 
 /** One line into a job, or into the result that says why not. */
-function readLine(ctx: Context, line: Line): Job | BulkResult {
+async function readLine(ctx: Context, line: Line, signal: AbortSignal): Promise<Job | BulkResult> {
   let id: string | undefined;
   try {
     if ('tooLong' in line)
@@ -25,7 +26,8 @@ function readLine(ctx: Context, line: Line): Job | BulkResult {
     const sent = parseJson(line.bytes);
     id = lineIdSchema.safeParse(sent).data?.id;
     const input = checked(putSchema, sent);
-    return { line: line.number, required: input.require_embedding ?? false, document: prepareDocument(ctx, input) };
+    const document = prepareDocument(ctx, await withSource(ctx, input, signal));
+    return { line: line.number, required: input.require_embedding ?? false, document };
   } catch (error) {
     return failed(line.number, error, id);
   }
@@ -51,7 +53,9 @@ export async function* bulkStore(
   let last = 0;
   try {
     for await (const group of groups) {
-      const entries = group.map((line) => readLine(ctx, line));
+      const entries: (Job | BulkResult)[] = [];
+      // One after the other: a file that a line names is held in memory while its text is taken.
+      for (const line of group) entries.push(await readLine(ctx, line, signal));
       for (const result of await settleGroup(ctx, entries, signal)) {
         last = result.line;
         ctx.metrics.bulkLines.inc({ status: result.status });

@@ -25,9 +25,9 @@ export async function readRow(ctx: Context, id: string): Promise<KnowledgeRow> {
 
 /** The columns that clients see. */
 export function publicDocument(row: KnowledgeDocument): KnowledgeDocument {
-  const { id, title, metadata, language, agent_id, artifact_id, created_at, updated_at } = row;
+  const { id, title, metadata, language, agent_id, artifact_id, minio_ref, created_at, updated_at } = row;
   const { revision, passage_count, size_bytes, embedding_status, embedding_error } = row;
-  const shown = { id, title, metadata, language, agent_id, artifact_id, created_at, updated_at };
+  const shown = { id, title, metadata, language, agent_id, artifact_id, minio_ref, created_at, updated_at };
   return { ...shown, revision, passage_count, size_bytes, embedding_status, embedding_error };
 }
 

@@ -5,6 +5,7 @@ import { embedDocuments } from './embed.js';
 import { type KnowledgeRow, readRow } from './get.js';
 import { checkMetadata, fingerprintOf, prepareDocument } from './prepare.js';
 import type { PatchInput } from './schemas.js';
+import { minioRefOf, type SourcedInput } from './source.js';
 import { type Storable, type StoredDocument, storeDocument } from './store.js';
 
 /** Without If-Match the patch is applied to whatever is current; so often at most when others write at once. */
@@ -36,6 +37,13 @@ function mergedMetadata(row: KnowledgeRow, patch: PatchInput): Json {
   return metadata;
 }
 
+/** The file that the document names after the patch; looked up only when it names another. */
+async function refAfter(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promise<Pick<SourcedInput, 'minio_ref'>> {
+  const artifact_id = patched(patch.artifact_id, row.artifact_id);
+  const minio_ref = artifact_id === row.artifact_id ? row.minio_ref : await minioRefOf(ctx, artifact_id);
+  return minio_ref === undefined ? {} : { minio_ref };
+}
+
 /** New title or content: the passages are cut and embedded anew. */
 async function recut(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promise<Storable> {
   if (row.passages_source === 'caller' || row.embedding_source === 'caller')
@@ -48,17 +56,19 @@ async function recut(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promis
     language: patch.language ?? row.language,
     agent_id: row.agent_id,
     artifact_id: patched(patch.artifact_id, row.artifact_id),
+    ...(await refAfter(ctx, row, patch)),
   });
   const [vectors] = await embedDocuments(ctx, [document], { required: patch.require_embedding ?? false });
   return vectors ? { ...document, vectors } : document;
 }
 
-function withNewColumns(row: KnowledgeRow, patch: PatchInput): Storable {
+async function withNewColumns(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promise<Storable> {
   const kept = {
     metadata: mergedMetadata(row, patch),
     language: patch.language ?? row.language,
     agent_id: row.agent_id,
     artifact_id: patched(patch.artifact_id, row.artifact_id),
+    minio_ref: (await refAfter(ctx, row, patch)).minio_ref,
     content_digest: row.content_digest,
   };
   const { title, passages_source, passage_count, size_bytes } = row;
@@ -70,7 +80,7 @@ async function patchOnce(ctx: Context, id: string, patch: PatchInput, ifMatch: n
   const row = await readRow(ctx, id);
   const newTitle = patch.title !== undefined && (patch.title ?? undefined) !== row.title;
   const newContent = patch.content !== undefined && patch.content !== row.content;
-  const document = newTitle || newContent ? await recut(ctx, row, patch) : withNewColumns(row, patch);
+  const document = newTitle || newContent ? await recut(ctx, row, patch) : await withNewColumns(ctx, row, patch);
   // A stale If-Match is refused by the transaction, after it has looked whether this is a retry of what it did.
   return storeDocument(ctx, document, { operation: ctx.operation, expectedRevision: ifMatch ?? row.revision });
 }

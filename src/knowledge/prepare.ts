@@ -3,7 +3,15 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
-import { MAX_CONTENT_BYTES, MAX_METADATA_BYTES, MAX_METADATA_DEPTH, MAX_PASSAGES, type PutInput } from './schemas.js';
+import {
+  MAX_CONTENT_BYTES,
+  MAX_METADATA_BYTES,
+  MAX_METADATA_DEPTH,
+  MAX_PASSAGES,
+  type MinioRef,
+  type PutInput,
+} from './schemas.js';
+import type { SourcedInput } from './source.js';
 import { splitText } from './split.js';
 import { checkedUnitVector } from './vectors.js';
 
@@ -30,6 +38,7 @@ export interface PreparedDocument {
     language: string;
     agent_id: string | undefined;
     artifact_id: string | undefined;
+    minio_ref: MinioRef | undefined;
     content_digest: string;
     fingerprint: string;
     passages_source: 'split' | 'caller';
@@ -101,9 +110,11 @@ export function fingerprintOf(columns: {
   language: string;
   agent_id: string | undefined;
   artifact_id: string | undefined;
+  minio_ref: MinioRef | undefined;
 }): string {
-  const { content_digest, metadata, language, agent_id, artifact_id } = columns;
-  return digestOf({ content_digest, metadata, language, agent_id, artifact_id });
+  const { content_digest, metadata, language, agent_id, artifact_id, minio_ref } = columns;
+  const said = { content_digest, metadata, language, agent_id, artifact_id };
+  return digestOf(minio_ref === undefined ? said : { ...said, minio_ref });
 }
 
 /** A state's digest that tells nothing once its salt is erased. */
@@ -116,7 +127,7 @@ export function salted(fingerprint: string): { salt: string; state_digest: strin
  * Checks a document and cuts it into passages; no I/O.
  * @throws AcervoError `knowledge:*` for what is too large, `vector:*`, `auth:agent_mismatch`, `request:invalid`
  */
-export function prepareDocument(ctx: Context, input: PutInput): PreparedDocument {
+export function prepareDocument(ctx: Context, input: SourcedInput): PreparedDocument {
   const content = input.content ?? input.passages?.map((passage) => passage.text).join('\n\n') ?? '';
   const sizeBytes = Buffer.byteLength(content);
   const passageBytes = input.passages?.reduce((sum, passage) => sum + Buffer.byteLength(passage.text), 0) ?? 0;
@@ -136,6 +147,7 @@ export function prepareDocument(ctx: Context, input: PutInput): PreparedDocument
     language: input.language ?? ctx.config.language,
     agent_id: actingAgent(ctx, input.agent_id),
     artifact_id: input.artifact_id,
+    minio_ref: input.minio_ref,
     content_digest: digestOf([input.title, content, input.passages, input.vector]),
   };
   return {

@@ -3,6 +3,7 @@ import { isAcervoError } from '../errors/error.js';
 import { type DocumentVectors, embedDocuments } from './embed.js';
 import { type PreparedDocument, prepareDocument } from './prepare.js';
 import type { PutInput } from './schemas.js';
+import { withSource } from './source.js';
 import { type StoredDocument, storeDocument } from './store.js';
 
 export interface KnownState {
@@ -53,14 +54,14 @@ export async function storePrepared(
 /**
  * Stores or replaces one document.
  * @param ifMatch the revision that the client saw, from If-Match
- * @throws AcervoError as `prepareDocument`, `embedDocuments` and `storeDocument` say
+ * @throws AcervoError as `withSource`, `prepareDocument`, `embedDocuments` and `storeDocument` say
  */
 export async function putDocument(
   ctx: Context,
   input: PutInput,
   { ifMatch, signal }: { ifMatch?: number | undefined; signal: AbortSignal },
 ): Promise<StoredDocument> {
-  const document = prepareDocument(ctx, input);
+  const document = prepareDocument(ctx, await withSource(ctx, input, signal));
   const required = input.require_embedding ?? false;
   const isNew = bringsNewContent(document, (await knownStates(ctx, [document])).get(document.id));
   const [vectors] = isNew ? await embedDocuments(ctx, [document], { required, signal }) : [];

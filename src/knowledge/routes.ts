@@ -40,6 +40,17 @@ const DOCUMENT_ERRORS = [
   'revision:mismatch',
 ] as const;
 
+const SOURCE_ERRORS = [
+  'artifact:not_found',
+  'artifact:not_stored',
+  'extraction:unsupported',
+  'extraction:failed',
+  'extraction:empty',
+  'extraction:too_costly',
+  'objects:unavailable',
+  'objects:refused',
+] as const;
+
 const putRoute = defineRoute({
   method: 'POST',
   path: '/v1/knowledge',
@@ -49,7 +60,8 @@ const putRoute = defineRoute({
   summary: 'Store or replace a document',
   description:
     'Splits the content into passages, embeds them, and commits document, passages, vectors and audit row together. ' +
-    'The same content and id again changes nothing.',
+    'The same content and id again changes nothing. With an artifact_id and no content, the text is taken out of that ' +
+    'file: plain text, Markdown, HTML, CSV, JSON, PDF, DOCX.',
   body: putSchema,
   bodyKind: 'json',
   maxBodyBytes: MAX_DOCUMENT_BODY_BYTES,
@@ -58,7 +70,7 @@ const putRoute = defineRoute({
     201: { description: 'Stored as new.', schema: storedSchema, headers: ETAG },
     200: { description: 'Replaced, or unchanged.', schema: storedSchema, headers: ETAG },
   },
-  errors: DOCUMENT_ERRORS,
+  errors: [...DOCUMENT_ERRORS, ...SOURCE_ERRORS],
   handler: async (ctx, { body, headers, signal }) => {
     const stored = await putDocument(ctx, body, { ifMatch: revisionFromIfMatch(headers), signal });
     const location = { etag: etagOf(stored.revision), location: `/v1/knowledge/${stored.id}` };

@@ -38,7 +38,9 @@ const documentFields = {
   metadata: metadataSchema.optional(),
   language: languageSchema.optional(),
   agent_id: agentIdSchema.optional(),
-  artifact_id: idSchema.optional().meta({ description: 'The file that this text was taken from.' }),
+  artifact_id: idSchema.optional().meta({
+    description: 'The file that this text was taken from. Without content and passages the text is taken from it here.',
+  }),
 };
 
 export const putSchema = z
@@ -47,7 +49,7 @@ export const putSchema = z
     ...documentFields,
     content: documentFields.content
       .optional()
-      .meta({ description: 'The text; may be left out when passages are given.' }),
+      .meta({ description: 'The text; may be left out when passages or an artifact_id are given.' }),
     vector: vectorSchema.optional().meta({ description: 'float[dimensions]; stands for the whole document.' }),
     passages: z
       .array(z.strictObject({ text: z.string().min(1), vector: vectorSchema.optional() }))
@@ -96,6 +98,22 @@ export const storedSchema = z
   })
   .meta({ id: 'KnowledgeStored' });
 
+export const minioRefSchema = z
+  .object({
+    bucket: z.string(),
+    key: z.string(),
+    name: z.string(),
+    version_id: z.string().optional(),
+    size_bytes: z.int(),
+    content_type: z.string(),
+  })
+  .meta({
+    id: 'MinioRef',
+    description: 'The file, as it was when it was named; filterable as minio_ref.size_bytes etc.',
+  });
+
+export type MinioRef = z.output<typeof minioRefSchema>;
+
 export const documentSchema = z
   .object({
     id: idSchema,
@@ -104,6 +122,7 @@ export const documentSchema = z
     language: z.string(),
     agent_id: z.string().optional(),
     artifact_id: z.string().optional(),
+    minio_ref: minioRefSchema.optional(),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     revision: z.int(),

@@ -25,7 +25,7 @@ export type Storable = Pick<PreparedDocument, 'id' | 'columns'> &
 /** The row that `knowledge/put` writes, and the part of the audit row that may be erased later. */
 function rowOf(ctx: Context, { columns, vectors }: Storable) {
   const { salt, state_digest } = salted(columns.fingerprint);
-  const { title, metadata, language, agent_id, artifact_id } = columns;
+  const { title, metadata, language, agent_id, artifact_id, minio_ref } = columns;
   return {
     row: {
       ...columns,
@@ -35,7 +35,7 @@ function rowOf(ctx: Context, { columns, vectors }: Storable) {
       embedding_source: vectors?.embedding_source,
       embedding_error: vectors?.embedding_error,
     },
-    audit_values: { salt, columns: { title, metadata, language, agent_id, artifact_id } },
+    audit_values: { salt, columns: { title, metadata, language, agent_id, artifact_id, minio_ref } },
   };
 }
 

@@ -41,7 +41,7 @@ function evaluateCondition(condition: Condition, found: unknown): boolean {
 /** What is at the path; `undefined` when it is missing. */
 function valueAt(document: Readonly<Record<string, unknown>>, path: FilterPath): unknown {
   let value: unknown = document;
-  for (const segment of [path.column, ...path.segments]) {
+  for (const segment of [...path.column.split('.'), ...path.segments]) {
     if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, segment))
       return undefined;
     value = (value as Record<string, unknown>)[segment];

@@ -1,0 +1,61 @@
+import { buffer } from 'node:stream/consumers';
+import { type ArtifactRow, mayRead, storedVersion } from '../artifacts/row.js';
+import type { Context } from '../context.js';
+import { AcervoError } from '../errors/error.js';
+import type { MinioRef, PutInput } from './schemas.js';
+
+/** A request's document, with the file that it was taken from. */
+export type SourcedInput = PutInput & { minio_ref?: MinioRef };
+
+async function findArtifact(ctx: Context, id: string): Promise<ArtifactRow | undefined> {
+  const row = await ctx.db.query<ArtifactRow | null | undefined>('artifacts/get', { id });
+  return row && mayRead(ctx, row) ? row : undefined;
+}
+
+/** What a document says of its file, so that searches need not ask for it. */
+function refOf({ bucket, key, name, version_id, size_bytes, content_type }: ArtifactRow): MinioRef {
+  return { bucket, key, name, size_bytes, content_type, ...(version_id === undefined ? {} : { version_id }) };
+}
+
+/**
+ * The file that a document names, as it is now. An id that is no artifact here (or none that this key may read) stays a
+ * label: files may be kept elsewhere.
+ */
+export async function minioRefOf(ctx: Context, artifact_id: string | undefined): Promise<MinioRef | undefined> {
+  const row = artifact_id === undefined ? undefined : await findArtifact(ctx, artifact_id);
+  return row && refOf(row);
+}
+
+/**
+ * A document that names an artifact and brings no text gets the file's: its title, its text, and as metadata what is
+ * known of the artifact. One that brings its text is only linked.
+ * @throws AcervoError `artifact:not_found`, `artifact:not_stored`, `extraction:*`, `objects:unavailable`
+ */
+export async function withSource(ctx: Context, input: PutInput, signal: AbortSignal): Promise<SourcedInput> {
+  const { artifact_id } = input;
+  if (artifact_id === undefined) return input;
+  const row = await findArtifact(ctx, artifact_id);
+  if (input.content !== undefined || input.passages !== undefined)
+    return row === undefined ? input : { ...input, minio_ref: refOf(row) };
+  if (row === undefined) throw new AcervoError('artifact:not_found');
+  const { text, title = row.name } = await extracted(ctx, row, signal);
+  const { name, size_bytes, content_type } = row;
+  const known = { file_name: name, file_size: size_bytes, content_type, ...row.metadata };
+  return {
+    ...input,
+    title: input.title ?? title,
+    content: text,
+    metadata: { ...known, ...input.metadata },
+    minio_ref: refOf(row),
+  };
+}
+
+async function extracted(ctx: Context, row: ArtifactRow, signal: AbortSignal) {
+  const object = storedVersion(row);
+  const { extractMaxBytes } = ctx.config.objects;
+  const { size_bytes, content_type, name } = row;
+  if (size_bytes > extractMaxBytes)
+    throw new AcervoError('extraction:too_costly', { detail: `${size_bytes} bytes; at most ${extractMaxBytes}` });
+  const { body } = await ctx.objects.get(object);
+  return ctx.extractor.extract({ bytes: await buffer(body), content_type, name }, signal);
+}
