@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Config } from './config.js';
 import type { EmbeddingSpace } from './embeddings/port.js';
 import type { EngineInfo } from './surreal/database.js';
@@ -32,6 +33,12 @@ export function dataPlace({ database: { url, namespace, database } }: Config): s
   return `${protocol}//${host}, ${namespace}/${database}`;
 }
 
+/** Where the bytes of artifacts are, without credentials. */
+function objectsPlace({ dataDir, objects: { s3, buckets } }: Config): string {
+  const names = buckets.map(({ name }) => name).join(' ');
+  return `${s3 === undefined ? join(dataDir, 'objects') : new URL(s3.endpoint).origin} (${names})`;
+}
+
 function curlLine(url: string, token: string | undefined): string {
   const authorization = token === undefined ? '"authorization: Bearer $KEY"' : `'authorization: Bearer ${token}'`;
   const body = JSON.stringify({ content: 'The first thing that this memory was told.' });
@@ -51,6 +58,7 @@ export function banner({ url, config, engine, space, token }: BannerFacts): stri
     ['API', api],
     ['Docs', `${api}/docs`],
     ['Data', dataPlace(config)],
+    ['Objects', objectsPlace(config)],
     ['Engine', `SurrealDB ${engine.version} ${where}, vector index ${engine.vectorIndex}`],
     ['Embedder', embedderLine(space)],
   ];

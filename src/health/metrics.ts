@@ -23,6 +23,8 @@ export interface Metrics {
   artifactBytes: Counter<'direction'>;
   presignedUrls: Counter<'cached'>;
   objectRequests: Counter<'operation'>;
+  reconcileFindings: Counter<'kind' | 'settled'>;
+  reconcileLastSuccess: Gauge;
 }
 
 export const NO_EMBEDDING_USAGE: EmbeddingUsage = { requests: 0, failures: 0, retries: 0, texts: 0, tokens: 0 };
@@ -88,6 +90,15 @@ export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAG
     artifactBytes: counter('artifact_content_bytes', 'Bytes of artifacts that went through this node.', ['direction']),
     presignedUrls: counter('presigned_urls', 'Download URLs handed out, from the cache or signed anew.', ['cached']),
     objectRequests: counter('object_store_requests', 'Requests to the object store.', ['operation']),
+    reconcileFindings: counter('reconcile_findings', 'Disagreements of database and object store.', [
+      'kind',
+      'settled',
+    ]),
+    reconcileLastSuccess: new Gauge({
+      name: 'acervo_reconcile_last_success_timestamp_seconds',
+      help: 'When this node has last finished a reconcile, in seconds since 1970.',
+      registers,
+    }),
     embeddingPendingDocuments: new Gauge({
       name: 'acervo_embedding_pending_documents',
       help: 'Documents whose vectors are still to be made.',

@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Services } from '../context.js';
 import { VERSION } from '../version.js';
-import { databaseReady } from './ready.js';
+import { databaseReady, objectsReady } from './ready.js';
 
 /** Detail for an operator. `data` is the file system of the data directory, null when it cannot be read. */
 export const healthReportSchema = z
@@ -16,6 +16,7 @@ export const healthReportSchema = z
       version: z.string(),
       vector_index: z.enum(['hnsw', 'diskann', 'none']),
     }),
+    objects: z.object({ ready: z.boolean(), driver: z.enum(['disk', 's3']), buckets: z.array(z.string()) }),
     embedder: z.object({
       available: z.boolean(),
       space: z.object({
@@ -50,16 +51,26 @@ async function fileSystemOf(directory: string): Promise<HealthReport['data']> {
   }
 }
 
-/** What this node is and how it is doing; `degraded` when its database is away. Never throws. */
+/** What this node is and how it is doing; `degraded` when its database or its object store is away. Never throws. */
 export async function reportHealth(services: Services): Promise<HealthReport> {
-  const [ready, data] = await Promise.all([databaseReady(services), fileSystemOf(services.config.dataDir)]);
+  const { dataDir, objects } = services.config;
+  const [ready, stored, data] = await Promise.all([
+    databaseReady(services),
+    objectsReady(services),
+    fileSystemOf(dataDir),
+  ]);
   const { kind, version, vectorIndex } = services.db.engine;
   const { rss, heapUsed, external } = process.memoryUsage();
   return {
-    status: ready ? 'ok' : 'degraded',
+    status: ready && stored ? 'ok' : 'degraded',
     version: VERSION,
     uptime_seconds: Math.round(process.uptime()),
     database: { ready, kind, version, vector_index: vectorIndex },
+    objects: {
+      ready: stored,
+      driver: objects.s3 === undefined ? 'disk' : 's3',
+      buckets: objects.buckets.map(({ name }) => name),
+    },
     embedder: {
       available: services.embedder.available,
       space: services.embedder.space,

@@ -46,6 +46,7 @@ describe('/health', () => {
       version: VERSION,
       uptime_seconds: expect.any(Number),
       database: { ready: true, kind: 'embedded', version: '3.3.5', vector_index: 'hnsw' },
+      objects: { ready: true, driver: 'disk', buckets: ['agents-artifacts', 'documents', 'models'] },
       embedder: {
         available: true,
         space: { slug: 'hashing_512', dimensions: 512 },

@@ -51,7 +51,7 @@ export function fakeServices(options: FakeOptions = {}): Services & { lines: Rec
     metrics: createMetrics({ requests: 7, failures: 1, retries: 2, texts: 30, tokens: 400 }),
     log: pino({ level: 'trace' }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
     clock: () => new Date('2026-01-02T03:04:05Z'),
-    objects: {} as Services['objects'],
+    objects: { list: async () => ({ objects: [], cursor: null }) } as unknown as Services['objects'],
     extractor: {} as Services['extractor'],
     lifecycle: [],
     openSignedUrl: undefined,

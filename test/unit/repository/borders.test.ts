@@ -88,8 +88,10 @@ describe('tables', () => {
       'GET /docs/assets/{file}',
       'GET /docs/errors',
       'GET /livez',
+      'GET /objects/{token}',
       'GET /openapi.json',
       'GET /readyz',
+      'PUT /objects/{token}',
     ]);
   });
 

@@ -24,6 +24,7 @@ describe('the banner', () => {
     expect(text).toMatch(/^ +API {2}http:\/\/127\.0\.0\.1:41234$/m);
     expect(text).toMatch(/^ +Docs {2}http:\/\/127\.0\.0\.1:41234\/docs$/m);
     expect(text).toMatch(/^ +Data {2}\/srv\/acervo\/db$/m);
+    expect(text).toMatch(/^ +Objects {2}data\/objects \(agents-artifacts documents models\)$/m);
     expect(text).toMatch(/^ +Engine {2}SurrealDB 3\.0\.2 in this process, vector index hnsw$/m);
     expect(text).toMatch(/^ +Embedder {2}hashing, 512 dimensions: .*words and spelling rather than meaning/m);
   });
