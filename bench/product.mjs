@@ -46,7 +46,7 @@ export function removeDirectory(directory) {
 }
 
 /** Starts a child, keeps the tail of its output for the message of a failure, and sees to its end. */
-function startChild(command, args, env) {
+export function startChild(command, args, env) {
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   children.add(child);
   let tail = '';
@@ -97,7 +97,7 @@ function cleanEnvironment() {
  * Starts the built product and waits until it listens.
  * @param {Record<string, string>} env its variables, ACERVO_DATA_DIR among them
  * @param {string[]} nodeArguments for node itself
- * @returns its client, `pid`, `startMs` (from the start of the process to the line that names its port) and `stop`
+ * @returns its client, `port`, `key`, `pid`, `startMs` (from the start of the process to the line that names its port) and `stop`
  */
 export async function startProduct(env, nodeArguments = []) {
   const startedMs = performance.now();
@@ -114,6 +114,8 @@ export async function startProduct(env, nodeArguments = []) {
   const client = clientOf(Number(port), KEY);
   return {
     ...client,
+    port: Number(port),
+    key: KEY,
     pid: started.child.pid,
     startMs,
     stop: async () => {
@@ -133,7 +135,8 @@ export function findSurreal() {
   }
 }
 
-async function freePort() {
+/** A port that nobody listens on now. */
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { EventInbox } from './bucket-events/inbox.js';
 import type { Config } from './config.js';
 import type { Embedder } from './embeddings/port.js';
 import type { Extractor } from './extraction/extractor.js';
@@ -39,6 +40,7 @@ export interface Services {
   embedder: Embedder;
   objects: ObjectStore;
   extractor: Extractor;
+  bucketEvents: EventInbox;
   /** The rules of lifecycle.xml that this store keeps. */
   lifecycle: readonly LifecycleRule[];
   /**

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import { createApp } from './app.js';
 import { banner, firstKeyNotice, reachable } from './banner.js';
+import { startJanitor } from './bucket-events/janitor.js';
+import { startEventWorker } from './bucket-events/worker.js';
 import { ConfigError, readConfig } from './config.js';
 import { listen } from './http/server.js';
 import { ensureAdminKey } from './keys/admin-key.js';
@@ -14,6 +16,8 @@ import { openServices, withDefaultDatabase } from './services.js';
 import { startSweep } from './sweep.js';
 
 const EMBED_INTERVAL_MS = 5_000;
+const EVENT_INTERVAL_MS = 2_000;
+const JANITOR_INTERVAL_MS = 3_600_000;
 const SWEEP_INTERVAL_MS = 600_000;
 const GRACE_MS = 10_000;
 const WORKER_GRACE_MS = 2_000;
@@ -73,7 +77,7 @@ async function start(): Promise<void> {
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
 
-  const { services, admin, listensAt, close } = await openServices(config, log);
+  const { services, admin, disk, listensAt, close } = await openServices(config, log);
   await makeBuckets(admin, log);
   const { control, clock } = services;
   const token = await ensureAdminKey(control, config, clock);
@@ -81,7 +85,12 @@ async function start(): Promise<void> {
   const authenticator = createAuthenticator(control, { ...services, adminKey: config.adminKey });
   const server = await listen(createApp(services, { authenticator, onDenied: createDenialRecorder() }), config);
   listensAt(reachable(server.url));
-  const workers = [startEmbeddingWorker(services, EMBED_INTERVAL_MS), startSweep(services, SWEEP_INTERVAL_MS)];
+  const workers = [
+    startEmbeddingWorker(services, EMBED_INTERVAL_MS),
+    startEventWorker(services, EVENT_INTERVAL_MS),
+    startJanitor(services, disk, JANITOR_INTERVAL_MS),
+    startSweep(services, SWEEP_INTERVAL_MS),
+  ];
   endOnSignal(log, async () => {
     const stopped = Promise.all(workers.map((stop) => stop()));
     await server.close(GRACE_MS);

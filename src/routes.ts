@@ -1,10 +1,12 @@
 import { artifactRoutes } from './artifacts/routes.js';
 import { signedUrlRoutes } from './artifacts/signed-url-routes.js';
+import { bucketEventRoutes } from './bucket-events/routes.js';
 import { healthRoutes } from './health/routes.js';
 import { docsRoutes } from './http/docs.js';
 import type { Route } from './http/route.js';
 import { keyRoutes } from './keys/routes.js';
 import { knowledgeRoutes } from './knowledge/routes.js';
+import { reconcileRoutes } from './reconcile/routes.js';
 import { searchRoutes } from './search/routes.js';
 
 /** Every route there is, in one table. The router, OpenAPI and the routes × keys test all read this one. */
@@ -13,6 +15,8 @@ export const ROUTES: readonly Route[] = [
   ...searchRoutes,
   ...artifactRoutes,
   ...signedUrlRoutes,
+  ...bucketEventRoutes,
+  ...reconcileRoutes,
   ...keyRoutes,
   ...healthRoutes,
   ...docsRoutes(() => ROUTES),

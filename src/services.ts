@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { dataPlace } from './banner.js';
+import { createEventInbox } from './bucket-events/inbox.js';
 import type { Config } from './config.js';
 import type { Services } from './context.js';
 import { createEmbedder } from './embeddings/create.js';
@@ -79,6 +80,7 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
       ...{ config, db, control, embedder, cursors, metrics, log, clock, openSignedUrl, lifecycle },
       objects: store,
       extractor,
+      bucketEvents: createEventInbox(db),
       passFaultPoint: faultPoints(config.faultPoint),
     },
     admin,

@@ -10,13 +10,17 @@ import { locked } from './states.js';
  * Sets or lifts a legal hold, and sets or lengthens retention, on the version that the artifact is. The store keeps it;
  * the pointer repeats what the store says.
  * @throws AcervoError `artifact:lock_unsupported`, `artifact:held` (a retention made shorter), `artifact:not_found`,
- *   `artifact:not_stored`
+ *   `artifact:not_stored`, `request:invalid` (a time that is past)
  */
 export async function holdArtifact(ctx: Context, id: string, { legal_hold, retention }: HoldInput): Promise<Changed> {
   const row = await readArtifact(ctx, id);
   const object = storedVersion(row);
   const bucket = ctx.config.objects.buckets.find(({ name }) => name === row.bucket);
   if (bucket?.lock === undefined) throw new AcervoError('artifact:lock_unsupported');
+  if (retention !== undefined && new Date(retention.retain_until) <= ctx.clock())
+    throw new AcervoError('request:invalid', {
+      faults: [{ path: 'retention.retain_until', message: 'is in the past' }],
+    });
   if (legal_hold !== undefined) await ctx.objects.setLegalHold(object, legal_hold);
   if (retention !== undefined) await ctx.objects.setRetention(object, retention);
   const lock = await lockOf(ctx, row, object.version_id);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
-import type { ObjectStat } from '../objects/port.js';
+import type { ObjectName, ObjectStat } from '../objects/port.js';
 import { type Changed, type ChangeOptions, changeArtifact } from './change.js';
 import type { ArtifactRow, Version } from './row.js';
 import { type Lock, stored } from './states.js';
@@ -11,7 +11,7 @@ import { type Lock, stored } from './states.js';
 export const versionIdOf = ({ version_id }: { version_id: string | null }): string => version_id ?? 'null';
 
 /** What lies under an artifact's key now; undefined for nothing, or a delete marker. */
-export async function currentObject(ctx: Context, { bucket, key }: ArtifactRow): Promise<ObjectStat | undefined> {
+export async function currentObject(ctx: Context, { bucket, key }: ObjectName): Promise<ObjectStat | undefined> {
   try {
     return await ctx.objects.stat({ bucket, key });
   } catch (error) {
@@ -32,7 +32,7 @@ export async function readDigest(
 }
 
 /** What the store keeps a version with; asked only where the bucket has object lock. */
-export async function lockOf(ctx: Context, { bucket, key }: ArtifactRow, version_id: string): Promise<Lock> {
+export async function lockOf(ctx: Context, { bucket, key }: ObjectName, version_id: string): Promise<Lock> {
   const locks = ctx.config.objects.buckets.find(({ name }) => name === bucket)?.lock !== undefined;
   if (!locks) return { legal_hold: false, retention: undefined };
   const { legal_hold, retention } = await ctx.objects.lockOf({ bucket, key, version_id });

@@ -5,6 +5,7 @@ import { answeredBefore } from '../surreal/answered.js';
 import type { Changed } from './change.js';
 import { confirm, versionIdOf } from './landing.js';
 import { type ArtifactRow, readArtifact } from './row.js';
+import { contentTypeSchema } from './schemas.js';
 import { checkSize } from './upload.js';
 
 export interface ContentInput {
@@ -60,5 +61,9 @@ function declaredContent(ctx: Context, row: ArtifactRow, input: ContentInput) {
   if (given !== undefined && reserved?.sha256 !== undefined && given !== reserved.sha256)
     throw new AcervoError('artifact:checksum_mismatch', { detail: 'The reservation names another SHA-256.' });
   const content_type = reserved?.content_type ?? input.content_type ?? row.content_type;
+  if (reserved === undefined && !contentTypeSchema.safeParse(content_type).success)
+    throw new AcervoError('request:invalid', {
+      faults: [{ path: 'headers.content-type', message: 'must be a media type' }],
+    });
   return { size_bytes, content_type, sha256: given ?? reserved?.sha256 };
 }

@@ -22,11 +22,11 @@ const sha256Schema = z
   .meta({ description: 'SHA-256 of the bytes, in hexadecimal; other bytes are refused.' });
 
 /** RFC 9110, section 8.3.1; parameters are allowed. */
-const contentTypeSchema = z
+export const contentTypeSchema = z
   .string()
   .max(255)
   .regex(
-    /^[\w!#$&^.+-]+\/[\w!#$&^.+*-]+(?: *; *[\w!#$&^.+-]+=(?:[\w!#$&^.+:-]+|"[^"\\\p{Cc}]*"))*$/u,
+    /^[\w!#$&^.+-]+\/[\w!#$&^.+*-]+(?: *; *[\w!#$&^.+-]+=(?:[\w!#$&^.+:-]+|"[ !#-[\]-~]*"))*$/,
     'must be a media type',
   )
   .meta({ description: 'Media type of the bytes.', example: 'application/pdf' });

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { BucketEvent } from '../bucket-events/event.js';
+import { recordEvents } from '../bucket-events/record.js';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { bytesReply, contentLength, readableOf } from '../http/bytes.js';
@@ -10,13 +12,14 @@ import { versionIdOf } from './landing.js';
 /** Where objects are in a directory, these are what presigned URLs lead to: the token in the path is the right. */
 const MAX_TOKEN_CHARS = 4000;
 const MAX_CONTENT_BYTES = 5_497_558_138_880;
+const NS_PER_MS = 1_000_000n;
 const params = z.object({
   token: z
     .string()
     .regex(/^[A-Za-z0-9_-]+$/)
     .max(MAX_TOKEN_CHARS),
 });
-const facts = { path: '/objects/{token}', scope: 'public', tag: 'artifacts', write: false, params } as const;
+const facts = { path: '/objects/{token}', scope: 'own', tag: 'artifacts', write: false, params } as const;
 const ERRORS = ['artifact:url_invalid', 'artifact:url_expired', 'artifact:not_found', 'objects:unavailable'] as const;
 
 /** @throws AcervoError `artifact:url_invalid`, `artifact:url_expired` */
@@ -102,8 +105,29 @@ const writeRoute = defineRoute({
     if (upload_id !== undefined && part_number !== undefined)
       return stored(await ctx.objects.putPart({ bucket, key, upload_id }, part_number, bytes, { size_bytes }));
     const put = await ctx.objects.put({ bucket, key }, bytes, { size_bytes, content_type });
+    await recordEvents(ctx, [putEvent(ctx, { bucket, key }, put, { size_bytes, content_type })]);
     return stored(put);
   },
 });
+
+/** What a store of its own would tell us now. The event is a hint: should a crash keep it from us, reconcile finds the object. */
+function putEvent(
+  ctx: Context,
+  name: { bucket: string; key: string },
+  put: StoredObject,
+  about: { size_bytes: number; content_type: string },
+): BucketEvent {
+  const now = ctx.clock();
+  const sequencer = (BigInt(now.getTime()) * NS_PER_MS).toString(16).toUpperCase();
+  const version = { version_id: versionIdOf(put), etag: put.etag, sequencer };
+  return {
+    ...name,
+    ...version,
+    ...about,
+    event_name: 's3:ObjectCreated:Put',
+    event_time: now.toISOString(),
+    lifecycle: false,
+  };
+}
 
 export const signedUrlRoutes: Route[] = [readRoute, writeRoute];

@@ -23,6 +23,9 @@ export interface Metrics {
   artifactBytes: Counter<'direction'>;
   presignedUrls: Counter<'cached'>;
   objectRequests: Counter<'operation'>;
+  bucketEvents: Counter<'outcome'>;
+  bucketEventsPending: Gauge;
+  bucketEventsDead: Gauge;
   reconcileFindings: Counter<'kind' | 'settled'>;
   reconcileLastSuccess: Gauge;
 }
@@ -90,6 +93,17 @@ export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAG
     artifactBytes: counter('artifact_content_bytes', 'Bytes of artifacts that went through this node.', ['direction']),
     presignedUrls: counter('presigned_urls', 'Download URLs handed out, from the cache or signed anew.', ['cached']),
     objectRequests: counter('object_store_requests', 'Requests to the object store.', ['operation']),
+    bucketEvents: counter('bucket_events', 'Events of the object store by what came of them.', ['outcome']),
+    bucketEventsPending: new Gauge({
+      name: 'acervo_bucket_events_pending',
+      help: 'Events of the object store that are still to be applied.',
+      registers,
+    }),
+    bucketEventsDead: new Gauge({
+      name: 'acervo_bucket_events_dead',
+      help: 'Events that could not be read, or not be applied.',
+      registers,
+    }),
     reconcileFindings: counter('reconcile_findings', 'Disagreements of database and object store.', [
       'kind',
       'settled',

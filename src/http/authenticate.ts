@@ -85,7 +85,7 @@ export function authentication(
  * @throws AcervoError `auth:scope_missing`
  */
 export async function requireScope(gate: Gate, ctx: Context, route: Route): Promise<void> {
-  if (route.scope === 'public' || ctx.principal.scopes.has(route.scope)) return;
+  if (route.scope === 'public' || route.scope === 'own' || ctx.principal.scopes.has(route.scope)) return;
   ctx.metrics.authDenied.inc({ code: 'auth:scope_missing' });
   try {
     await gate.onDenied?.(ctx, route);

@@ -74,9 +74,9 @@ export function contentLength(headers: Headers): number | undefined {
  */
 export function declaredSha256(headers: Headers): string | undefined {
   const field = headers.get('content-digest') ?? headers.get('repr-digest');
-  const value = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]*):/.exec(field ?? '')?.[1];
+  const value = /(?:^|,)\s*sha-256=([^,]*)/.exec(field ?? '')?.[1];
   if (value === undefined) return undefined;
-  const digest = Buffer.from(value, 'base64');
+  const digest = Buffer.from(/^:([A-Za-z0-9+/]*={0,2}):\s*$/.exec(value)?.[1] ?? '', 'base64');
   if (digest.length !== 32)
     throw new AcervoError('request:invalid', {
       faults: [{ path: 'headers.content-digest', message: 'must be sha-256=:<base64 of 32 bytes>:' }],

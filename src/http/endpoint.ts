@@ -10,7 +10,7 @@ import { inFlightBound } from './in-flight.js';
 import { readInput } from './input.js';
 import { createRateLimit } from './rate-limit.js';
 import { discard, send } from './reply.js';
-import type { Reply, Route } from './route.js';
+import { needsKey, type Reply, type Route } from './route.js';
 
 const NOBODY: Principal = {
   key_id: 'anonymous',
@@ -40,7 +40,7 @@ export function endpoints(services: Services, gate: Gate): (route: Route) => Han
   });
 
   async function admitted(c: HttpContext, route: Route): Promise<Context> {
-    if (route.scope === 'public') return contextOf(c, NOBODY);
+    if (!needsKey(route)) return contextOf(c, NOBODY);
     const principal = await authenticate(c);
     c.set('principal', principal);
     await rateLimit.countRequest(c, principal.key_id);

@@ -4,7 +4,7 @@ import { SCOPES } from '../keys/scopes.js';
 import { VERSION } from '../version.js';
 import { NDJSON } from './body.js';
 import { type Components, schemaWriter } from './openapi-schemas.js';
-import { type Route, TAGS } from './route.js';
+import { needsKey, type Route, TAGS } from './route.js';
 
 const problemSchema = z
   .object({
@@ -24,7 +24,7 @@ const BODY_TYPES = { json: 'application/json', stream: NDJSON, bytes: '*/*' } as
 /** The codes that a route has because of its kind; its own come on top. Authentication asks the database. */
 function errorsOf(route: Route): ErrorCode[] {
   const codes: ErrorCode[] = ['request:invalid', 'request:malformed_utf8', 'request:forbidden_key'];
-  if (route.scope !== 'public')
+  if (needsKey(route))
     codes.push(
       'auth:missing',
       'auth:invalid',
@@ -103,7 +103,7 @@ function responsesOf(route: Route, write: (schema: z.ZodType) => Components): Re
 
 /**
  * The OpenAPI 3.1 document of a table of routes. Each operation carries its scope as `x-acervo-scope` (`public` for
- * none), so that a client, or a test, can walk routes × keys.
+ * none, `own` where a route checks another credential than a key), so that a client, or a test, can walk routes × keys.
  * @throws Error when two different schemas carry the same id
  */
 export function openApiDocument(routes: readonly Route[]): object {
@@ -119,7 +119,7 @@ export function openApiDocument(routes: readonly Route[]): object {
         tags: [route.tag],
         summary: route.summary,
         ...(route.description === undefined ? {} : { description: route.description }),
-        security: route.scope === 'public' ? [] : [{ key: [] }],
+        security: needsKey(route) ? [{ key: [] }] : [],
         'x-acervo-scope': route.scope,
         parameters: parametersOf(route, write),
         ...(route.bodyKind !== 'none' && {

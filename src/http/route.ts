@@ -44,6 +44,9 @@ export interface ResponseFacts {
   headers?: Record<string, string>;
 }
 
+/** Does a request need a key for this route? */
+export const needsKey = ({ scope }: Pick<Route, 'scope'>): boolean => scope !== 'public' && scope !== 'own';
+
 /** A route as data: the router, the key matrix test and OpenAPI all read the same table of these. */
 export interface Route {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -51,7 +54,8 @@ export interface Route {
   path: string;
   /** A name for generated clients, such as `getKnowledge`. */
   operationId: string;
-  scope: Scope | 'public';
+  /** `own`: no key opens it; it checks a credential of its own (a signed URL, the webhook's token). */
+  scope: Scope | 'public' | 'own';
   summary: string;
   description?: string;
   tag: keyof typeof TAGS;

@@ -1,4 +1,4 @@
-import { checkBucket } from './keys.js';
+import { checkBucket, checkName, MAX_KEY_BYTES, MAX_SEGMENT_BYTES } from './keys.js';
 
 /** Versions of a bucket with object lock cannot be deleted before their time. */
 export interface ObjectLock {
@@ -20,6 +20,10 @@ export interface Bucket {
 const DEFAULT_KEY_TEMPLATE = '{year}/{month}/{entity}/{id}/{name}';
 const MAX_BUCKETS = 50;
 const MAX_LOCK_DAYS = 36_500;
+const PLACE = /\{(\w*)\}/g;
+const TIME_BYTES: Record<string, number> = { year: 4, month: 2, day: 2 };
+/** An id is never cut, and a name not to nothing. */
+const MIN_VALUE_BYTES = 64;
 const PLACES = new Set(['year', 'month', 'day', 'entity', 'id', 'name', 'user', 'session_id', 'agent_id']);
 const OPTIONS = new Set(['key', 'lock', 'replicate']);
 
@@ -73,11 +77,16 @@ function split(text: string, by: string): [string, string] {
 }
 
 function checkTemplate(template: string, fault: (text: string) => void): void {
-  const places = [...template.matchAll(/\{(\w*)\}/g)].map((match) => match[1] ?? '');
+  const places = [...template.matchAll(PLACE)].map((match) => match[1] ?? '');
   for (const place of places) if (!PLACES.has(place)) fault(`knows no place {${place}}`);
   if (!places.includes('id') && !places.includes('name')) fault('a key needs {id} or {name}');
-  const plain = template.replaceAll(/\{\w*\}/g, 'x');
-  if (/[{}]/.test(plain) || plain.split('/').some((segment) => segment === '')) fault('is not a template of a key');
+  try {
+    checkName({ bucket: 'any', key: template.replaceAll(PLACE, 'x') });
+    if (/[{}]/.test(template.replaceAll(PLACE, ''))) fault('is not a template of a key');
+  } catch {
+    fault('is not a template of a key');
+  }
+  if (valueBytes(template) < MIN_VALUE_BYTES) fault('leaves too little room for what it names');
 }
 
 function parseLock(text: string, fault: (text: string) => void): ObjectLock | undefined {
@@ -95,16 +104,39 @@ function parseLock(text: string, fault: (text: string) => void): ObjectLock | un
 export type KeyPlaces = Record<'entity' | 'id' | 'name' | 'user' | 'session_id' | 'agent_id', string | undefined>;
 
 /**
- * The key of a new object. A value is one segment: slashes in it become `_`, and what is missing is `none`. The times
- * are UTC.
+ * The key of a new object, which every store takes. The times are UTC. A value is one segment or a piece of one: slashes
+ * and control characters in it become `_`, what is too long is cut before its ending, and what is missing is `none`.
  */
 export function keyFor({ key_template }: Bucket, places: KeyPlaces, now: Date): string {
   const [year = '', month = '', day = ''] = now.toISOString().slice(0, 10).split('-');
   const values: Record<string, string | undefined> = { ...places, year, month, day };
-  return key_template.replaceAll(/\{(\w+)\}/g, (_, place: string) => segment(values[place] ?? 'none'));
+  const maxBytes = valueBytes(key_template);
+  return key_template.replaceAll(PLACE, (_, place: string) => pieceOf(values[place] || 'none', maxBytes));
 }
 
-function segment(value: string): string {
-  const flat = value.replaceAll(/[/\\]/g, '_');
-  return flat === '.' || flat === '..' ? flat.replaceAll('.', '_') : flat;
+function pieceOf(value: string, maxBytes: number): string {
+  const flat = value.replaceAll(/[/\\\p{Cc}\p{Cs}]/gu, '_');
+  const [ending = ''] = /\.\w{1,16}$/.exec(flat) ?? [];
+  const cut = Buffer.byteLength(flat) > maxBytes ? firstBytes(flat, maxBytes - ending.length) + ending : flat;
+  return cut === '.' || cut === '..' ? cut.replaceAll('.', '_') : cut;
+}
+
+/** As many whole characters as fit. */
+function firstBytes(text: string, bytes: number): string {
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(bytes));
+  return text.slice(0, read);
+}
+
+/** So long may a value be that no segment and no key of this template becomes too long. */
+function valueBytes(template: string): number {
+  const segments = template.split('/').map((segment) => {
+    const places = [...segment.matchAll(PLACE)].map((match) => match[1] ?? '');
+    const values = places.filter((place) => !(place in TIME_BYTES)).length;
+    const times = places.reduce((sum, place) => sum + (TIME_BYTES[place] ?? 0), 0);
+    return { values, fixed: Buffer.byteLength(segment.replaceAll(PLACE, '')) + times };
+  });
+  const values = segments.reduce((sum, segment) => sum + segment.values, 0);
+  const fixed = segments.reduce((sum, segment) => sum + segment.fixed, segments.length - 1);
+  const bounds = segments.map((segment) => (MAX_SEGMENT_BYTES - segment.fixed) / Math.max(segment.values, 1));
+  return Math.floor(Math.min(...bounds, (MAX_KEY_BYTES - fixed) / Math.max(values, 1)));
 }

@@ -3,11 +3,11 @@ import type { ObjectName } from './port.js';
 
 /** Source: S3 user guide, general purpose bucket naming rules. */
 const BUCKET = /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-const MAX_KEY_BYTES = 1024;
+export const MAX_KEY_BYTES = 1024;
 /** MinIO takes a backslash for a separator too when it looks for these. */
 const DOTS = /(^|[/\\])\.{1,2}($|[/\\])/;
 /** MinIO and most file systems keep a segment as a file name. */
-const MAX_SEGMENT_BYTES = 255;
+export const MAX_SEGMENT_BYTES = 255;
 
 function refuse(detail: string): never {
   throw new AcervoError('artifact:key_invalid', { detail });

@@ -1,4 +1,7 @@
 import type { Readable } from 'node:stream';
+import type { ObjectLockState, Retention } from './object-lock.js';
+
+export type { ObjectLockState, Retention };
 
 /** Where an object lies. Both obey `checkName` of keys.ts: what one driver takes, the other takes too. */
 export interface ObjectName {
@@ -101,6 +104,11 @@ export interface PresignOptions {
   expires_in_seconds: number;
 }
 
+export interface PresignGetOptions extends PresignOptions {
+  /** The answer has this header (RFC 6266); printable ASCII, at most 2 000 characters. */
+  content_disposition?: string;
+}
+
 export interface PresignUploadOptions extends PresignOptions {
   content_type: string;
   max_size_bytes: number;
@@ -126,8 +134,8 @@ export const MAX_PRESIGN_SECONDS = 7 * 24 * 3600;
 /**
  * Bytes by bucket and key. The database is right about what exists, this about bytes. Every method throws AcervoError:
  * `artifact:key_invalid`, `artifact:bucket_not_found`, `artifact:not_found` (also for a version that is not there, and
- * for a delete marker), or `objects:unavailable` (retryable: no answer, or 5xx). Reads are tried again inside of the
- * driver, writes never.
+ * for a delete marker), `objects:unavailable` (retryable: no answer, or 5xx), or `objects:refused` (wrong credentials,
+ * missing rights, or a request that the store does not take). Reads are tried again inside of the driver, writes never.
  *
  * One thing S3 servers do differently: MinIO stores `a` beside `a/b`, but lists only `a` then. Give keys that are no
  * folder of one another.
@@ -152,7 +160,9 @@ export interface ObjectStore {
 
   /**
    * With `version_id` its bytes are gone for good. Without, where versions are kept, a marker hides the object and old
-   * versions stay. What is not there is no error.
+   * versions stay, held ones too; deleting the marker by its own `version_id` brings the object back. What is not there
+   * is no error.
+   * @throws AcervoError `artifact:held` for a version under a legal hold or a retention
    */
   delete(object: ObjectVersion): Promise<void>;
 
@@ -185,7 +195,27 @@ export interface ObjectStore {
   /** At most 1 000, for the janitor, which aborts them and asks again. */
   unfinishedUploads(bucket: string, startedBefore: Date): Promise<UnfinishedUpload[]>;
 
-  presignGet(object: ObjectVersion, options: PresignOptions): Promise<PresignedRequest>;
+  /**
+   * What keeps this version from being deleted.
+   * @throws AcervoError `artifact:lock_unsupported` in a bucket without object lock, as the next two do
+   */
+  lockOf(object: ObjectVersion): Promise<ObjectLockState>;
+
+  setLegalHold(object: ObjectVersion, on: boolean): Promise<void>;
+
+  /**
+   * @throws AcervoError `artifact:held` when a running retention would become shorter or get another mode
+   * @throws RangeError when `retain_until` is not in the future
+   */
+  setRetention(object: ObjectVersion, retention: Retention): Promise<void>;
+
+  /**
+   * A digest of all that signed URLs depend on: those made under another one do not work any more. Hexadecimal, the
+   * same on all nodes of an installation.
+   */
+  readonly presign_scope: string;
+
+  presignGet(object: ObjectVersion, options: PresignGetOptions): Promise<PresignedRequest>;
 
   /** Any size and type: an S3 signature of a PUT covers neither. Use `presignUpload` where that matters. */
   presignPut(name: ObjectName, options: PresignOptions): Promise<PresignedRequest>;

@@ -15,7 +15,7 @@ const LEASE_WAIT_MS = 600_000;
 
 /** Schema files of the data database in the order in which they build on each other, with the name of their state. */
 function dataSchemaFiles(vectorIndex: EngineInfo['vectorIndex'], vectors: string): [path: string, state: string][] {
-  const plain = ['migrations', 'audit', 'knowledge', 'artifacts', 'reconcile', 'passages'].map(
+  const plain = ['migrations', 'audit', 'knowledge', 'artifacts', 'bucket-events', 'reconcile', 'passages'].map(
     (area): [string, string] => {
       const path = `schema/${area}.surql`;
       return [path, path];

@@ -149,8 +149,11 @@ function contract(open: () => Promise<Rig>) {
       await rejects(store.stat(at('absent')), 'artifact:not_found');
       await put('there', 'x');
       const version_id = '0198a2b0-0000-4000-8000-000000000000';
-      await rejects(store.get({ ...at('there'), version_id }), 'artifact:not_found');
-      await rejects(store.stat({ ...at('there'), version_id }), 'artifact:not_found');
+      for (const wrong of [version_id, 'no version', '../x']) {
+        await rejects(store.get({ ...at('there'), version_id: wrong }), 'artifact:not_found');
+        await rejects(store.stat({ ...at('there'), version_id: wrong }), 'artifact:not_found');
+        await rejects(store.copy({ ...at('there'), version_id: wrong }, at('copied')), 'artifact:not_found');
+      }
       const elsewhere = { bucket: 'no-such-bucket', key: 'x' };
       await rejects(store.get(elsewhere), 'artifact:bucket_not_found');
       await rejects(
@@ -248,6 +251,9 @@ function contract(open: () => Promise<Rig>) {
         store.delete(at(key)),
         store.copy(at(key), at('fine')),
         store.copy(at('fine'), at(key)),
+        store.lockOf(at(key)),
+        store.setLegalHold(at(key), true),
+        store.setRetention(at(key), { mode: 'GOVERNANCE', retain_until: '2999-01-01T00:00:00Z' }),
         store.startUpload(at(key), { content_type: 'text/plain' }),
         store.parts(upload),
         store.completeUpload(upload, []),
@@ -336,7 +342,8 @@ function contract(open: () => Promise<Rig>) {
 
     test('of what is not there are no error', async () => {
       await store.delete(at('never'));
-      await store.delete({ ...at('never'), version_id: '0198a2b0-0000-4000-8000-000000000000' });
+      for (const version_id of ['0198a2b0-0000-4000-8000-000000000000', 'no version'])
+        await store.delete({ ...at('never'), version_id });
       await rejects(store.stat(at('never')), 'artifact:not_found');
     });
 
@@ -344,6 +351,83 @@ function contract(open: () => Promise<Rig>) {
       await put('begin', 'x');
       await put('beginning', 'x');
       expect(await store.versions(at('begin'))).toHaveLength(1);
+    });
+  });
+
+  describe('object lock', () => {
+    const DAY_MS = 86_400_000;
+    const inDays = (days: number) => new Date(Date.now() + days * DAY_MS).toISOString();
+    const putLocked = async (key: string, text = 'kept') => {
+      const options = { size_bytes: text.length, content_type: 'text/plain' };
+      const { version_id } = await store.put({ bucket: rig.locked, key }, streamOf(Buffer.from(text)), options);
+      return { bucket: rig.locked, key, version_id: version_id! };
+    };
+
+    test('gives new versions the retention of the bucket', async () => {
+      const kept = await putLocked('lock/default');
+      const { legal_hold, retention } = await store.lockOf(kept);
+      expect([legal_hold, retention?.mode]).toEqual([false, 'GOVERNANCE']);
+      expect(Math.abs(Date.parse(retention!.retain_until) - Date.now() - DAY_MS)).toBeLessThan(60_000);
+      expect(await store.lockOf({ bucket: kept.bucket, key: kept.key })).toEqual({ legal_hold, retention });
+      await rejects(store.delete(kept), 'artifact:held');
+      expect(await store.stat(kept)).toMatchObject({ size_bytes: 4 });
+    });
+
+    test('hides what is held, and brings it back with the end of the marker', async () => {
+      const kept = await putLocked('lock/hidden');
+      const { bucket, key } = kept;
+      await store.delete({ bucket, key });
+      await rejects(store.stat({ bucket, key }), 'artifact:not_found');
+      expect(String(await buffer((await store.get(kept)).body))).toBe('kept');
+      const [marker, version] = await store.versions({ bucket, key });
+      expect([marker!.deleted, version!.version_id]).toEqual([true, kept.version_id]);
+      await rejects(store.lockOf({ bucket, key }), 'artifact:not_found');
+      await rejects(store.delete(kept), 'artifact:held');
+      await store.delete({ bucket, key, version_id: marker!.version_id });
+      expect(await store.stat({ bucket, key })).toMatchObject({ version_id: kept.version_id });
+    });
+
+    test('makes retentions longer, never shorter, and keeps their mode', async () => {
+      const kept = await putLocked('lock/retention');
+      const longer = { mode: 'GOVERNANCE', retain_until: inDays(10) } as const;
+      await store.setRetention(kept, longer);
+      expect((await store.lockOf(kept)).retention).toEqual(longer);
+      await rejects(store.setRetention(kept, { ...longer, retain_until: inDays(9) }), 'artifact:held');
+      await rejects(store.setRetention(kept, { mode: 'COMPLIANCE', retain_until: inDays(11) }), 'artifact:held');
+      for (const retain_until of [inDays(-1), 'tomorrow'])
+        await expect(store.setRetention(kept, { ...longer, retain_until })).rejects.toThrow(RangeError);
+      expect((await store.lockOf(kept)).retention).toEqual(longer);
+    });
+
+    test('holds by law until that is lifted, whatever the retention', async () => {
+      const kept = await putLocked('lock/hold');
+      await store.setLegalHold(kept, true);
+      expect(await store.lockOf(kept)).toMatchObject({ legal_hold: true, retention: { mode: 'GOVERNANCE' } });
+      await rejects(store.delete(kept), 'artifact:held');
+      await store.setLegalHold({ bucket: kept.bucket, key: kept.key }, false);
+      expect((await store.lockOf(kept)).legal_hold).toBe(false);
+      await rejects(store.delete(kept), 'artifact:held');
+    });
+
+    test('belongs to one version: a newer one takes nothing from it', async () => {
+      const first = await putLocked('lock/versions', 'first');
+      await store.setLegalHold(first, true);
+      const second = await putLocked('lock/versions', 'second');
+      expect((await store.lockOf(second)).legal_hold).toBe(false);
+      expect((await store.lockOf(first)).legal_hold).toBe(true);
+    });
+
+    test('is refused in a bucket without, and for what is not there', async () => {
+      await put('unlocked', 'x');
+      const retention = { mode: 'GOVERNANCE', retain_until: inDays(1) } as const;
+      const unsupported = 'artifact:lock_unsupported';
+      await rejects(store.lockOf(at('unlocked')), unsupported);
+      await rejects(store.setLegalHold(at('unlocked'), true), unsupported);
+      await rejects(store.setRetention(at('unlocked'), retention), unsupported);
+      const absent = { bucket: rig.locked, key: 'absent' };
+      await rejects(store.lockOf(absent), 'artifact:not_found');
+      await rejects(store.setLegalHold(absent, true), 'artifact:not_found');
+      await rejects(store.setRetention(absent, retention), 'artifact:not_found');
     });
   });
 
@@ -519,6 +603,23 @@ function contract(open: () => Promise<Rig>) {
       await put('signed/version', 'new');
       const url = await store.presignGet({ ...at('signed/version'), version_id: old.version_id! }, minute);
       expect(await (await send(url)).text()).toBe('old');
+    });
+
+    test('bring the disposition that was asked for', async () => {
+      await put('signed/named', 'x');
+      const content_disposition = `attachment; filename="a \\"b\\" & c+d.txt"; filename*=UTF-8''%C3%A9.txt`;
+      const answer = await send(await store.presignGet(at('signed/named'), { ...minute, content_disposition }));
+      expect(answer.headers.get('content-disposition')).toBe(content_disposition);
+      expect(await answer.text()).toBe('x');
+      for (const wrong of ['a\r\nb', 'é', 'x'.repeat(2001)])
+        await expect(store.presignGet(at('signed/named'), { ...minute, content_disposition: wrong })).rejects.toThrow(
+          RangeError,
+        );
+    });
+
+    test('have a scope that does not change by itself', () => {
+      expect(store.presign_scope).toMatch(/^[0-9a-f]{32}$/);
+      expect(store.presign_scope).toBe(store.presign_scope);
     });
 
     test('take parts', async () => {

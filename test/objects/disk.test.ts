@@ -10,8 +10,10 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseBuckets } from '../../src/objects/buckets.js';
+import { MAX_VERSIONS } from '../../src/objects/disk/entries.js';
 import { type Grant, openGrant, signGrant } from '../../src/objects/disk/grants.js';
-import { type DiskOptions, DiskStore, MAX_VERSIONS } from '../../src/objects/disk/store.js';
+import { type DiskOptions, DiskStore } from '../../src/objects/disk/store.js';
 import { temporaryDirectory } from './support/rigs.js';
 
 const WRITER = fileURLToPath(new URL('support/writer.mjs', import.meta.url));
@@ -24,7 +26,8 @@ beforeEach(() => {
   directory = temporaryDirectory();
   const root = join(directory.path, 'objects');
   const clock = () => new Date('2026-01-02T03:04:05Z');
-  options = { root, buckets: [bucket], secret: randomBytes(32), publicUrl: 'http://localhost/signed', clock };
+  const { buckets } = parseBuckets(bucket);
+  options = { root, buckets, secret: randomBytes(32), publicUrl: () => 'http://localhost/signed', clock };
 });
 afterEach(() => directory.remove());
 
@@ -273,6 +276,7 @@ describe('grants', () => {
       ...grant,
       key,
       content_type: 'x'.repeat(200),
+      content_disposition: 'd'.repeat(2000),
       upload_id: 'u'.repeat(36),
       part_number: 10_000,
     };

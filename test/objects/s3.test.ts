@@ -104,6 +104,40 @@ describe('a store that is away', () => {
   });
 });
 
+describe('a refusal', () => {
+  const said = (code: string) => `<Error><Code>${code}</Code><Message>no</Message></Error>`;
+
+  test.each([
+    [403, ''],
+    [401, ''],
+    [403, said('AccessDenied')],
+    [403, said('InvalidAccessKeyId')],
+    [400, said('SomethingNew')],
+  ])('is told apart from a fault of ours: %d %s', async (status, body) => {
+    answer = (_, response) => void response.writeHead(status).end(body);
+    const refused = { code: 'objects:refused', retryable: false, status: 502 };
+    await expect(open().get(name)).rejects.toMatchObject(refused);
+    expect(asked).toEqual(['GET /bucket/a/b']);
+    await expect(open().startUpload(name, { content_type: 'x' })).rejects.toMatchObject(refused);
+    await expect(open().delete({ ...name, version_id: 'v' })).rejects.toMatchObject(refused);
+  });
+
+  test.each(['AccessDenied', 'InvalidRequest'])('of what is held says so, as %s', async (code) => {
+    const documents: Record<string, string> = {
+      'legal-hold': '<LegalHold><Status>ON</Status></LegalHold>',
+      retention: said('NoSuchObjectLockConfiguration'),
+    };
+    answer = ({ method, url = '' }, response) => {
+      if (method === 'DELETE') return void response.writeHead(403).end(said(code));
+      const [, document = ''] = Object.entries(documents).find(([kind]) => url.includes(`${kind}=`)) ?? [];
+      response.writeHead(document.includes('<Error>') ? 404 : 200).end(document);
+    };
+    await expect(open().delete({ ...name, version_id: 'v' })).rejects.toMatchObject({ code: 'artifact:held' });
+    documents['legal-hold'] = '<LegalHold><Status>OFF</Status></LegalHold>';
+    await expect(open().delete({ ...name, version_id: 'v' })).rejects.toMatchObject({ code: 'objects:refused' });
+  });
+});
+
 describe('a body', () => {
   test('that is wrong never reaches the store whole', async () => {
     const sockets: Socket[] = [];
@@ -139,10 +173,10 @@ describe('signing', () => {
     answer = (_, response) => void response.writeHead(500).end();
     const store = open({ publicEndpoint: 'https://files.example.org' });
     const minute = { expires_in_seconds: 60 };
-    const get = await store.presignGet({ ...name, version_id: 'v 1' }, minute);
+    const get = await store.presignGet({ ...name, version_id: 'v.1~' }, minute);
     expect(get.url).toMatch(/^https:\/\/files\.example\.org\/bucket\/a\/b\?/);
     const query = new URL(get.url).searchParams;
-    expect(query.get('versionId')).toBe('v 1');
+    expect(query.get('versionId')).toBe('v.1~');
     expect(query.get('X-Amz-Expires')).toBe('60');
     expect(query.get('X-Amz-SignedHeaders')).toBe('host');
     const form = await store.presignUpload(name, { ...minute, content_type: 'text/plain', max_size_bytes: 9 });

@@ -30,6 +30,8 @@ export interface Product {
   /** All that it has printed, log lines and banner. */
   output(): string;
   exited: Promise<number | null>;
+  /** One request as it is, with the admin key unless the headers bring another: for bytes, streams and redirects. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
   /** One request as JSON, with the admin key unless `key` says otherwise (null: none). */
   call<Body = Record<string, unknown>>(
     method: string,
@@ -96,6 +98,15 @@ async function launch(env: Record<string, string>): Promise<Product> {
     process: child,
     output,
     exited,
+    fetch: (path, init = {}) => {
+      const headers = new Headers(init.headers);
+      if (!headers.has('authorization')) headers.set('authorization', `Bearer ${key}`);
+      return fetch(`${url}${path}`, {
+        ...init,
+        headers,
+        ...(init.body instanceof ReadableStream && { duplex: 'half' }),
+      });
+    },
     call: async (method, path, body, options = {}) => {
       const authorization = options.key === null ? {} : { authorization: `Bearer ${options.key ?? key}` };
       const response = await fetch(`${url}${path}`, {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
-import type { ObjectName } from '../port.js';
+import type { ObjectLockState, ObjectName } from '../port.js';
 import { codeOf, ifThere, makeDirectory, move, syncDirectory, writeNew } from './files.js';
 
 /** Bytes of a key in one file name; they take two hexadecimal digits each. */
@@ -17,6 +17,8 @@ export interface Version {
   modified_at: string;
   /** A delete marker. */
   deleted?: true;
+  /** None: in a bucket without object lock, and for a marker. */
+  lock?: ObjectLockState;
 }
 
 /** All that is known of one key: one file. Versions stand oldest first; the last one is the current one. */
@@ -80,13 +82,15 @@ export class Catalog {
     }
   }
 
-  /** Takes a version out of an entry, and its bytes away. */
-  async remove(entry: Entry, version: Version): Promise<void> {
-    const doomed = await this.note({ ...entry, versions: [version] });
-    const versions = entry.versions.filter(({ version_id }) => version_id !== version.version_id);
-    if (versions.length > 0) await this.commit({ ...entry, versions });
+  /** Takes versions out of an entry, and their bytes away. @returns what is left */
+  async remove(entry: Entry, doomed: readonly Version[]): Promise<Entry> {
+    const ids = new Set(doomed.map(({ version_id }) => version_id));
+    const note = await this.note({ ...entry, versions: [...doomed] });
+    const left = { ...entry, versions: entry.versions.filter(({ version_id }) => !ids.has(version_id)) };
+    if (left.versions.length > 0) await this.commit(left);
     else await this.forget(entry);
-    await this.settle(doomed);
+    await this.settle(note);
+    return left;
   }
 
   /** Keys in the order of their UTF-8 bytes, behind `after`. Holds the names of one folder at each level at a time. */

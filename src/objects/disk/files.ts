@@ -1,5 +1,6 @@
 import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { AcervoError } from '../../errors/error.js';
 
 /** The `code` of a system error such as ENOENT. */
 export function codeOf(error: unknown): string | undefined {
@@ -13,6 +14,17 @@ export async function ifThere<Result>(work: Promise<Result>): Promise<Result | u
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+const DISK_TROUBLE = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE']);
+
+/** Runs what writes. @throws AcervoError `objects:unavailable` when the disk is full, read-only or broken */
+export async function onDisk<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw DISK_TROUBLE.has(codeOf(error) ?? '') ? new AcervoError('objects:unavailable', { cause: error }) : error;
   }
 }
 

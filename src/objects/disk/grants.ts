@@ -2,8 +2,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { AcervoError } from '../../errors/error.js';
 
 const MAC_BYTES = 32;
-/** A key of 1 024 bytes and all other members fit in. */
-const MAX_TOKEN_CHARS = 4000;
+/** A key of 1 024 bytes, a disposition of 2 000 and all other members fit in, and the URL into Node's 16 KiB of headers. */
+const MAX_TOKEN_CHARS = 10_000;
 
 /** What a signed URL allows whoever has it. The key stands in here, not in the path: URL parsers collapse `%2e%2e`. */
 export interface Grant {
@@ -12,6 +12,8 @@ export interface Grant {
   key: string;
   expires_at_ms: number;
   version_id?: string;
+  /** The answer to a GET has this header. */
+  content_disposition?: string;
   /** With `part_number`: a part of this upload, not the object. */
   upload_id?: string;
   part_number?: number;

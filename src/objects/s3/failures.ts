@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { S3Error } from 'minio';
 import type { ErrorCode } from '../../errors/codes.js';
 import { AcervoError, isAcervoError } from '../../errors/error.js';
 
@@ -26,6 +27,24 @@ const CODES: Record<string, ErrorCode> = {
   EntityTooLarge: 'request:too_large',
 };
 
+/** What the store said, where we have no code for it. It goes to the log only. */
+export class Refusal extends Error {
+  constructor(
+    readonly s3Code: string,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'Refusal';
+  }
+}
+
+/** Did the store refuse with one of these codes of its own? */
+export function refusedWith(error: unknown, s3Codes: string[]): error is AcervoError & { cause: Refusal } {
+  return (
+    isAcervoError(error, 'objects:refused') && error.cause instanceof Refusal && s3Codes.includes(error.cause.s3Code)
+  );
+}
+
 /** What an answer without a body says by its status. A delete marker is answered 405. */
 const STATUSES: Record<number, ErrorCode> = {
   404: 'artifact:not_found',
@@ -37,15 +56,17 @@ const STATUSES: Record<number, ErrorCode> = {
 const NETWORK =
   /^(ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_|EHOST|ENET|ERR_STREAM_PREMATURE_CLOSE|SlowDown|ServiceUnavailable|InternalError)/;
 
-/** The error of an answer: its S3 code, else its status. */
-export function failureOf(status: number, s3Code: string | undefined): Error {
-  const cause = new Error(`S3 answered ${status} ${s3Code ?? ''}`);
+/** The error of an answer: its S3 code, else its status. What is left over is a wrong key, a missing right and the like. */
+export function failureOf(status: number, s3Code: string | undefined, message?: string): AcervoError {
+  const cause = new Refusal(s3Code ?? '', `${status} ${s3Code ?? ''} ${message ?? ''}`.trim());
   if (status >= 500 || status === 429 || status === 408) return new AcervoError('objects:unavailable', { cause });
-  const code = CODES[s3Code ?? ''] ?? STATUSES[status];
-  return code === undefined ? cause : new AcervoError(code, { cause });
+  // MinIO says it without a code of its own for this.
+  if (message?.includes('Invalid version id')) return new AcervoError('artifact:not_found', { cause });
+  const code = CODES[s3Code ?? ''] ?? (s3Code === undefined ? STATUSES[status] : undefined);
+  return new AcervoError(code ?? 'objects:refused', { cause });
 }
 
-/** Ours stay; the SDK's and Node's become ours; what is left is a fault of the installation, such as a wrong secret. */
+/** Ours stay; the SDK's and Node's become ours; what is left is a fault of our own. */
 function translated(error: unknown): unknown {
   if (!(error instanceof Error) || isAcervoError(error)) return error;
   const s3Code = 'code' in error ? String(error.code) : '';
@@ -53,7 +74,9 @@ function translated(error: unknown): unknown {
   if (code !== undefined) return new AcervoError(code, { cause: error });
   // So the SDK reports a 5xx once it has no retries left.
   const gaveUp = error.message.includes('Retryable HTTP status');
-  return NETWORK.test(s3Code) || gaveUp ? new AcervoError('objects:unavailable', { cause: error }) : error;
+  if (NETWORK.test(s3Code) || gaveUp) return new AcervoError('objects:unavailable', { cause: error });
+  if (!(error instanceof S3Error)) return error;
+  return new AcervoError('objects:refused', { cause: new Refusal(s3Code, `${s3Code} ${error.message}`) });
 }
 
 /** Runs a request once. @throws AcervoError */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -18,7 +19,7 @@ export interface S3Request {
   /** Not `x-amz-…`: those would have to be signed. */
   headers?: Record<string, string>;
   /** Through `checked`, which keeps the last bytes back until all are right. */
-  body?: { bytes: Readable; checked: CheckedBody };
+  body?: { bytes: Readable; checked: CheckedBody } | string;
 }
 
 /**
@@ -36,20 +37,22 @@ export class Sender {
 
   /**
    * @returns the answer, its body unread
-   * @throws AcervoError, or Error for an answer that has no code of ours; the error of `body` when that fails
+   * @throws AcervoError; the error of `body` when that fails
    */
   async send({ method, bucket, key = '', query = {}, headers = {}, body }: S3Request): Promise<IncomingMessage> {
     const url = await this.client.presignedUrl(method, bucket, key, SIGNATURE_SECONDS, query);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = this.transport.request(url, { method, headers }, resolve);
       request.once('error', reject);
-      if (body === undefined) request.end();
+      if (body === undefined || typeof body === 'string') request.end(body);
       else pipeline(body.bytes, body.checked, request).catch(reject);
     });
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return response;
-    const said = /<Code>(\w+)<\/Code>/.exec(await text(response))?.[1];
-    throw failureOf(status, said ?? response.headers['x-minio-error-code']?.toString());
+    const said = await text(response);
+    const code = /<Code>(\w+)<\/Code>/.exec(said)?.[1] ?? response.headers['x-minio-error-code']?.toString();
+    const message = /<Message>([^<]*)<\/Message>/.exec(said)?.[1] ?? response.headers['x-minio-error-desc']?.toString();
+    throw failureOf(status, code, message);
   }
 
   /** The same, for an answer whose headers are all that matters. */
@@ -57,5 +60,16 @@ export class Sender {
     const response = await this.send(request);
     response.resume();
     return response.headers;
+  }
+
+  /** A document of a bucket or an object, such as its lifecycle rules. */
+  async readXml(request: Pick<S3Request, 'bucket' | 'key' | 'query'>): Promise<string> {
+    return text(await this.send({ method: 'GET', ...request }));
+  }
+
+  /** Replaces such a document. S3 insists on the digest for some. */
+  async writeXml(request: Pick<S3Request, 'bucket' | 'key' | 'query'>, xml: string): Promise<void> {
+    const headers = { 'content-md5': createHash('md5').update(xml).digest('base64') };
+    await this.sendForHeaders({ method: 'PUT', ...request, headers, body: xml });
   }
 }

@@ -1,7 +1,6 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { AcervoError, isAcervoError } from '../../errors/error.js';
-import { checkLimit, checkPartNumber, checkSize, expiryOf } from '../bounds.js';
+import { checkLimit, checkPartNumber, checkRetention, checkSize } from '../bounds.js';
 import { CheckedBody } from '../checked-body.js';
 import { checkBucket, checkName, checkPrefix } from '../keys.js';
 import type {
@@ -10,44 +9,42 @@ import type {
   ListedVersion,
   ListOptions,
   ObjectContent,
+  ObjectLockState,
   ObjectName,
   ObjectPage,
   ObjectStat,
   ObjectStore,
   ObjectVersion,
-  Precondition,
   PresignedRequest,
+  PresignGetOptions,
   PresignOptions,
   PresignUploadOptions,
   PutOptions,
+  Retention,
   StoredObject,
   UnfinishedUpload,
   Upload,
   UploadPart,
 } from '../port.js';
-import {
-  CopyDestinationOptions,
-  CopySourceOptions,
-  createClient,
-  PostPolicy,
-  type S3Client,
-  type S3Options,
-} from './client.js';
+import { CopyDestinationOptions, CopySourceOptions, type S3Client, type S3Options } from './client.js';
 import { once, retried } from './failures.js';
+import { conditionOf, rangeHeader, statOf, storedOf, versionQuery } from './headers.js';
 import { listObjects, listUploads, listVersions } from './listings.js';
+import { explained, readLock, writeLegalHold, writeRetention } from './locks.js';
 import { Sender } from './send.js';
+import { S3Signer } from './signer.js';
 
 /** Any S3-compatible server. Buckets, and whether they keep versions, are the server's. */
 export class S3Store implements ObjectStore {
   private readonly sender: Sender;
   private readonly client: S3Client;
-  private readonly publicClient: S3Client;
+  private readonly signer: S3Signer;
 
   /** @throws TypeError for an endpoint that is no URL. Connects to nothing yet. */
   constructor(options: S3Options) {
     this.sender = new Sender(options);
     this.client = this.sender.client;
-    this.publicClient = createClient(options.publicEndpoint ?? options.endpoint, options);
+    this.signer = new S3Signer(options);
   }
 
   async put(name: ObjectName, body: Readable, options: PutOptions): Promise<StoredObject & { sha256: string }> {
@@ -96,14 +93,23 @@ export class S3Store implements ObjectStore {
 
   async delete(object: ObjectVersion): Promise<void> {
     checkName(object);
-    const request = { method: 'DELETE', ...object, query: versionQuery(object) } as const;
-    await once(() => this.sender.sendForHeaders(request));
+    try {
+      const request = { method: 'DELETE', ...object, query: versionQuery(object) } as const;
+      await explained(this.sender, object, () => once(() => this.sender.sendForHeaders(request)));
+    } catch (error) {
+      // So a version that there cannot be is answered.
+      if (!isAcervoError(error, 'artifact:not_found')) throw error;
+    }
   }
 
   async copy(from: ObjectVersion, to: ObjectName): Promise<StoredObject> {
     checkName(from);
     checkName(to);
-    const source = new CopySourceOptions({ Bucket: from.bucket, Object: from.key, VersionID: from.version_id ?? '' });
+    const source = new CopySourceOptions({
+      Bucket: from.bucket,
+      Object: from.key,
+      VersionID: versionQuery(from).versionId ?? '',
+    });
     const path = `${from.bucket}/${from.key}`.split('/').map(encodeURIComponent).join('/');
     const version = from.version_id === undefined ? '' : `?versionId=${encodeURIComponent(from.version_id)}`;
     // The SDK's own escapes with encodeURI, which leaves `?`, `#` and `+` as they are.
@@ -166,45 +172,40 @@ export class S3Store implements ObjectStore {
     return uploads.filter(({ started_at }) => new Date(started_at) < startedBefore);
   }
 
-  async presignGet(object: ObjectVersion, options: PresignOptions): Promise<PresignedRequest> {
-    return this.presign('GET', object, versionQuery(object), options);
+  async lockOf(object: ObjectVersion): Promise<ObjectLockState> {
+    checkName(object);
+    return readLock(this.sender, object);
+  }
+
+  async setLegalHold(object: ObjectVersion, on: boolean): Promise<void> {
+    checkName(object);
+    await writeLegalHold(this.sender, object, on);
+  }
+
+  async setRetention(object: ObjectVersion, retention: Retention): Promise<void> {
+    checkName(object);
+    checkRetention(retention, new Date());
+    await writeRetention(this.sender, object, retention);
+  }
+
+  get presign_scope(): string {
+    return this.signer.scope;
+  }
+
+  async presignGet(object: ObjectVersion, options: PresignGetOptions): Promise<PresignedRequest> {
+    return this.signer.get(object, options);
   }
 
   async presignPut(name: ObjectName, options: PresignOptions): Promise<PresignedRequest> {
-    return this.presign('PUT', name, {}, options);
+    return this.signer.put(name, options);
   }
 
   async presignPart(upload: Upload, part_number: number, options: PresignOptions): Promise<PresignedRequest> {
-    checkPartNumber(part_number);
-    const query = { uploadId: upload.upload_id, partNumber: String(part_number) };
-    return this.presign('PUT', upload, query, options);
+    return this.signer.part(upload, part_number, options);
   }
 
-  async presignUpload({ bucket, key }: ObjectName, options: PresignUploadOptions): Promise<PresignedRequest> {
-    checkName({ bucket, key });
-    const expiry = expiryOf(options, new Date());
-    const policy = new PostPolicy();
-    policy.setBucket(bucket);
-    policy.setKey(key);
-    policy.setExpires(expiry);
-    policy.setContentType(options.content_type);
-    policy.setContentLengthRange(0, options.max_size_bytes);
-    const { postURL, formData } = await once(() => this.publicClient.presignedPostPolicy(policy));
-    const fields = Object.fromEntries(Object.entries(formData).map(([name, value]) => [name, String(value)]));
-    return { method: 'POST', url: postURL, headers: {}, fields, expires_at: expiry.toISOString() };
-  }
-
-  private async presign(
-    method: 'GET' | 'PUT',
-    { bucket, key }: ObjectName,
-    query: Record<string, string>,
-    options: PresignOptions,
-  ): Promise<PresignedRequest> {
-    checkName({ bucket, key });
-    const now = new Date();
-    const expires_at = expiryOf(options, now).toISOString();
-    const sign = () => this.publicClient.presignedUrl(method, bucket, key, options.expires_in_seconds, query, now);
-    return { method, url: await once(sign), headers: {}, fields: {}, expires_at };
+  async presignUpload(name: ObjectName, options: PresignUploadOptions): Promise<PresignedRequest> {
+    return this.signer.upload(name, options);
   }
 
   /** One PUT of a checked body: the store gets the last bytes only when all of them are right. */
@@ -225,31 +226,4 @@ export class S3Store implements ObjectStore {
       body.destroy();
     }
   }
-}
-
-function conditionOf(precondition: Precondition | undefined): Record<string, string> {
-  if (precondition === undefined) return {};
-  return 'if_match' in precondition ? { 'if-match': `"${precondition.if_match}"` } : { 'if-none-match': '*' };
-}
-
-function rangeHeader(range: ByteRange): string {
-  return 'suffix' in range ? `bytes=-${range.suffix}` : `bytes=${range.first}-${range.last ?? ''}`;
-}
-
-function versionQuery({ version_id }: ObjectVersion): Record<string, string> {
-  return version_id === undefined ? {} : { versionId: version_id };
-}
-
-function storedOf(headers: IncomingHttpHeaders): StoredObject {
-  const version = headers['x-amz-version-id'];
-  return { etag: (headers.etag ?? '').replace(/"/g, ''), version_id: version === undefined ? null : String(version) };
-}
-
-function statOf(headers: IncomingHttpHeaders): ObjectStat {
-  return {
-    ...storedOf(headers),
-    size_bytes: Number(headers['content-length']),
-    content_type: headers['content-type'] ?? 'application/octet-stream',
-    modified_at: new Date(headers['last-modified'] ?? 0).toISOString(),
-  };
 }

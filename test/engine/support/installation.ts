@@ -78,6 +78,12 @@ export async function openInstallation(): Promise<Installation> {
       metrics: createMetrics(),
       log,
       clock,
+      objects: {} as Services['objects'],
+      extractor: {} as Services['extractor'],
+      lifecycle: [],
+      bucketEvents: { record: async () => undefined, wake: () => undefined, onWake: () => undefined },
+      openSignedUrl: undefined,
+      passFaultPoint: () => undefined,
     };
     const authenticator = createAuthenticator(control, services);
     const app = createApp(services, { authenticator, onDenied: createDenialRecorder() });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Client } from 'minio';
 import { isAcervoError } from '../../../src/errors/error.js';
+import { parseBuckets } from '../../../src/objects/buckets.js';
 import { openGrant } from '../../../src/objects/disk/grants.js';
 import { DiskStore } from '../../../src/objects/disk/store.js';
 import type { ObjectStore } from '../../../src/objects/port.js';
@@ -18,6 +19,8 @@ export interface Rig {
   store: ObjectStore;
   /** A bucket that is empty and keeps versions. */
   bucket: string;
+  /** Another one, with object lock: new versions get a retention in GOVERNANCE for a day. */
+  locked: string;
   /** Is `a/b` listed when there is `a` as well? */
   listsNested: boolean;
   close(): Promise<void>;
@@ -35,7 +38,12 @@ async function serve(store: DiskStore, secret: Buffer, request: IncomingMessage,
   const grant = openGrant(secret, token, request.method ?? '', new Date());
   if (grant.method === 'GET') {
     const content = await store.get(grant);
-    response.writeHead(200, { 'content-type': content.content_type, 'content-length': content.size_bytes });
+    const { content_disposition } = grant;
+    response.writeHead(200, {
+      'content-type': content.content_type,
+      'content-length': content.size_bytes,
+      ...(content_disposition === undefined ? {} : { 'content-disposition': content_disposition }),
+    });
     return pipeline(content.body, response);
   }
   const size_bytes = Number(request.headers['content-length']);
@@ -63,10 +71,12 @@ export async function diskRig(): Promise<Rig> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const publicUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/signed`;
   const root = join(directory.path, 'objects');
-  const store = await DiskStore.open({ root, buckets: ['acervo'], secret, publicUrl, clock: () => new Date() });
+  const { buckets } = parseBuckets('acervo,acervo-locked?lock=GOVERNANCE:1');
+  const store = await DiskStore.open({ root, buckets, secret, publicUrl: () => publicUrl, clock: () => new Date() });
   return {
     store,
     bucket: 'acervo',
+    locked: 'acervo-locked',
     listsNested: true,
     close: async () => {
       server.closeAllConnections();
@@ -93,9 +103,13 @@ export async function s3Rig(minio: MinioServer): Promise<Rig> {
     return true;
   });
   await admin.setBucketVersioning(bucket, { Status: 'Enabled' });
+  const locked = `${bucket}-locked`;
+  await admin.makeBucket(locked, minio.region, { ObjectLocking: true });
+  await admin.setObjectLockConfig(locked, { mode: 'GOVERNANCE', unit: 'Days', validity: 1 });
   return {
     store: new S3Store({ ...minio, idleTimeoutMs: 10_000 }),
     bucket,
+    locked,
     listsNested: false,
     close: async () => undefined,
   };

@@ -2,14 +2,15 @@
 // Argument: the root of a disk store. Started by disk.test.ts on the built product.
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { parseBuckets } from '../../../dist/objects/buckets.js';
 import { DiskStore } from '../../../dist/objects/disk/store.js';
 
 const [root] = process.argv.slice(2);
 const store = await DiskStore.open({
   root,
-  buckets: ['acervo'],
+  buckets: parseBuckets('acervo').buckets,
   secret: Buffer.alloc(32),
-  publicUrl: 'http://localhost',
+  publicUrl: () => 'http://localhost',
   clock: () => new Date(),
 });
 process.stdout.write('open\n');

@@ -54,6 +54,7 @@ export function fakeServices(options: FakeOptions = {}): Services & { lines: Rec
     objects: { list: async () => ({ objects: [], cursor: null }) } as unknown as Services['objects'],
     extractor: {} as Services['extractor'],
     lifecycle: [],
+    bucketEvents: { record: async () => undefined, wake: () => undefined, onWake: () => undefined },
     openSignedUrl: undefined,
     passFaultPoint: () => undefined,
   };

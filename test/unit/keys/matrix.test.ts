@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Route } from '../../../src/http/route.js';
+import { needsKey, type Route } from '../../../src/http/route.js';
 import { ALL_SCOPES, type Scope, scopesOf } from '../../../src/keys/scopes.js';
 import { ROUTES } from '../../../src/routes.js';
 import { bearer, fakeApp } from '../http/fake-services.js';
@@ -48,18 +48,14 @@ describe('every route', () => {
   test('names a scope that exists, or is one of the few that are public', () => {
     const open = ROUTES.filter(({ scope }) => scope === 'public').map(({ path }) => path);
     expect(open.sort()).toEqual(
-      [
-        ...['/livez', '/readyz', '/openapi.json', '/docs', '/docs/assets/{file}', '/docs/errors'],
-        // Their token is in the path, once to read and once to write.
-        ...['/objects/{token}', '/objects/{token}'],
-      ].sort(),
+      [...['/livez', '/readyz', '/openapi.json', '/docs', '/docs/assets/{file}', '/docs/errors']].sort(),
     );
-    for (const { scope } of ROUTES) expect(['public', ...ALL_SCOPES]).toContain(scope);
+    for (const { scope } of ROUTES) expect(['public', 'own', ...ALL_SCOPES]).toContain(scope);
     const used = new Set(ROUTES.map(({ scope }) => scope));
     expect(ALL_SCOPES.filter((scope) => !used.has(scope))).toEqual([]);
   });
 
-  test.each(named.filter(([, { scope }]) => scope !== 'public'))('%s is shut to the unknown', async (_name, route) => {
+  test.each(named.filter(([, route]) => needsKey(route)))('%s is shut to the unknown', async (_name, route) => {
     expect((await ask(route, {})).status).toBe(401);
     expect((await ask(route, bearer('unknown'))).status).toBe(401);
   });
@@ -68,7 +64,7 @@ describe('every route', () => {
     expect(await refusalOf(await ask(route, {}))).toBeUndefined();
   });
 
-  describe.each(named)('%s', (name, route) => {
+  describe.each(named.filter(([, { scope }]) => scope !== 'own'))('%s', (name, route) => {
     test.each(KEYS)('with a key of %s', async (_name, scopes) => {
       denied.length = 0;
       const opens = route.scope === 'public' || scopes.includes(route.scope);

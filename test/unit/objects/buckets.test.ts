@@ -129,7 +129,7 @@ describe('keyFor', () => {
         const key = keyFor(buckets[0]!, values, now);
         expect(() => checkName({ bucket: 'bucket', key })).not.toThrow();
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
   });
 

@@ -24,10 +24,15 @@ test('counts by kind, and what is left to do', () => {
   expect(counted.findings).toHaveLength(5);
 });
 
-test('an orphan is left to do where orphans are adopted', () => {
+test('an orphan is left to do where orphans are adopted, one that nobody can adopt is not', () => {
   const counted = report();
-  addStep(counted, step([finding({ kind: 'orphan' }), finding({ kind: 'orphan', settled: true })]), { adopts: true });
-  expect(counted).toMatchObject({ reported: 0, left: 1 });
+  const findings = [
+    finding({ kind: 'orphan' }),
+    finding({ kind: 'orphan', settled: true }),
+    finding({ kind: 'foreign' }),
+  ];
+  addStep(counted, step(findings), { adopts: true });
+  expect(counted).toMatchObject({ reported: 1, left: 1 });
 });
 
 test('shows a bounded number of findings and counts all', () => {

@@ -1,0 +1,147 @@
+import type { Api, Reservation } from './api.js';
+import type { Artifact, UploadInstructions } from './artifact.js';
+import { AcervoClientError } from './error.js';
+import { MAX_TRIES, pause } from './http.js';
+import { type Sending, send } from './send.js';
+
+/** Up to here one PUT through the server is the quickest. */
+const THROUGH_SERVER_BYTES = 10_000_000;
+const DEFAULT_CONCURRENCY = 4;
+
+export interface UploadProgress {
+  artifact_id: string;
+  /** What is known to have arrived; of an upload in one request all of it at its end. */
+  sent_bytes: number;
+  total_bytes: number;
+  /** The part that has just arrived. */
+  part?: number;
+}
+
+export interface UploadOptions extends Omit<Reservation, 'size_bytes' | 'upload_method'> {
+  /** Parts that are sent at once; 4 unless given. */
+  concurrency?: number;
+  /** Id of an artifact whose upload was begun with the same bytes: only the rest is sent. */
+  resume?: string;
+  /** Called once before anything is sent, and whenever bytes have arrived. */
+  onProgress?: (progress: UploadProgress) => void;
+  /** Ends the upload. What has arrived is kept for `resume` until the reservation ends. */
+  signal?: AbortSignal;
+}
+
+/** An upload from its reservation, or from where it was left, to the stored artifact. */
+export async function uploadArtifact(api: Api, source: Blob, options: UploadOptions): Promise<Artifact> {
+  const { onProgress, signal, concurrency = DEFAULT_CONCURRENCY, resume, ...wanted } = options;
+  const begun =
+    resume === undefined ? await begin(api, source, wanted, signal) : await pickUp(api, source, resume, signal);
+  if ('artifact' in begun) return begun.artifact;
+  const { id, instructions } = begun;
+  const progress = progressOf(id, source.size, onProgress);
+  progress.restart(instructions);
+  if (source.size <= THROUGH_SERVER_BYTES) {
+    const artifact = await api.putContent(id, source.slice(), signal);
+    progress.arrived(source.size);
+    return artifact;
+  }
+  const { fetch } = api;
+  const sending: Sending = {
+    ...{ fetch, source, signal, name: wanted.name, concurrency: Math.max(1, concurrency) },
+    onArrived: progress.arrived,
+  };
+  return sendAndComplete(api, sending, { id, instructions, progress });
+}
+
+interface Begun {
+  id: string;
+  instructions: UploadInstructions;
+}
+
+async function begin(
+  api: Api,
+  source: Blob,
+  wanted: Omit<Reservation, 'size_bytes'>,
+  signal: AbortSignal | undefined,
+): Promise<Begun> {
+  const content_type = wanted.content_type ?? source.type;
+  const typed = content_type === '' ? {} : { content_type };
+  const { id, upload } = await api.reserve({ ...wanted, ...typed, size_bytes: source.size }, signal);
+  return { id, instructions: upload };
+}
+
+/**
+ * What has become of an upload that was begun before. Whoever began it may have been stopped between the last byte and
+ * the end, so the end is tried first.
+ */
+async function pickUp(
+  api: Api,
+  source: Blob,
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<Begun | { artifact: Artifact }> {
+  const artifact = await api.read(id, signal);
+  const { size_bytes } = artifact.upload ?? artifact;
+  if (size_bytes !== source.size)
+    throw new AcervoClientError(`The upload is of ${size_bytes} bytes, the source has ${source.size}.`, {
+      code: 'client:other_source',
+    });
+  try {
+    return { artifact: await api.complete(id, signal) };
+  } catch (error) {
+    const isOpen =
+      error instanceof AcervoClientError &&
+      ['artifact:upload_incomplete', 'artifact:not_reserved'].includes(error.code);
+    if (!isOpen) throw error;
+  }
+  return { id, instructions: (await api.goOn(id, signal)).upload };
+}
+
+/** Sends, asks what is still missing after a failure, sends that, and so on; gives up when that gets nowhere. */
+async function sendAndComplete(
+  api: Api,
+  sending: Sending,
+  { id, instructions, progress }: Begun & { progress: Progress },
+): Promise<Artifact> {
+  const { signal } = sending;
+  let next = instructions;
+  for (let fruitless = 0; ; ) {
+    const before = progress.sentBytes();
+    try {
+      await send(sending, next);
+      return await api.complete(id, signal);
+    } catch (error) {
+      fruitless = progress.sentBytes() > before ? 1 : fruitless + 1;
+      if (!isWorthGoingOn(error) || fruitless === MAX_TRIES) throw error;
+      await pause(fruitless, error, signal);
+    }
+    next = (await api.goOn(id, signal)).upload;
+    progress.restart(next);
+  }
+}
+
+/** 403: the URL has expired. 404: the store has given the parts up. Both are answered by new URLs. */
+function isWorthGoingOn(error: unknown): error is AcervoClientError {
+  return error instanceof AcervoClientError && (error.retryable || [403, 404].includes(error.status));
+}
+
+interface Progress {
+  sentBytes(): number;
+  /** The server has said what is missing. */
+  restart(instructions: UploadInstructions): void;
+  arrived(size_bytes: number, part?: number): void;
+}
+
+function progressOf(artifact_id: string, total_bytes: number, onProgress: UploadOptions['onProgress']): Progress {
+  let sent_bytes = -1;
+  const tell = (sent: number, part?: number) => {
+    if (sent === sent_bytes) return;
+    sent_bytes = sent;
+    onProgress?.({ artifact_id, sent_bytes, total_bytes, ...(part === undefined ? {} : { part }) });
+  };
+  return {
+    sentBytes: () => sent_bytes,
+    restart: ({ method, parts = [] }) => {
+      const missing = parts.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+      tell(method === 'multipart' ? total_bytes - missing : 0);
+    },
+    arrived: (size_bytes, part) => tell(sent_bytes + size_bytes, part),
+  };
+}
