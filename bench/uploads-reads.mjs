@@ -7,7 +7,8 @@ import { apiOf } from './uploads-send.mjs';
 const PARALLEL = 8;
 const SMALL_BYTES = 1_000;
 const FILTER = { metadata: { year: 2024 }, over_bytes: 1_500 };
-const BUCKET = 'agents-artifacts';
+/** Not the one of the timed uploads: it has these artifacts and no others. */
+const BUCKET = 'documents';
 
 /** Stores small artifacts; of each ten, two are what the filter below looks for. @returns their ids */
 export async function storeMany(product, count) {
@@ -18,7 +19,13 @@ export async function storeMany(product, count) {
     for (const number of numbers) {
       const bytes = randomBytes(number % 2 === 0 ? SMALL_BYTES : 2 * SMALL_BYTES);
       const metadata = { year: 2020 + (number % 5), number };
-      const input = { name: `report ${number}.bin`, size_bytes: bytes.length, metadata, upload_method: 'PUT' };
+      const input = {
+        bucket: BUCKET,
+        name: `report ${number}.bin`,
+        size_bytes: bytes.length,
+        metadata,
+        upload_method: 'PUT',
+      };
       const { id } = await api.json('POST', '/v1/artifacts', input);
       await api.put(`/v1/artifacts/${id}/content`, bytes);
       ids.push(id);
@@ -75,7 +82,7 @@ const requestsToStore = (product) => counter(product, 'acervo_object_store_reque
 export async function listByPointers(product) {
   const api = apiOf(product);
   const filter = encodeURIComponent(
-    JSON.stringify({ 'metadata.year': FILTER.metadata.year, size_bytes: { $gt: FILTER.over_bytes } }),
+    JSON.stringify({ bucket: BUCKET, 'metadata.year': FILTER.metadata.year, size_bytes: { $gt: FILTER.over_bytes } }),
   );
   const before = await requestsToStore(product);
   const startedMs = performance.now();

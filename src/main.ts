@@ -12,6 +12,7 @@ import { createAuthenticator } from './keys/authenticator.js';
 import { createDenialRecorder } from './keys/denials.js';
 import { startEmbeddingWorker } from './knowledge/embed-pending.js';
 import type { BucketAdmin } from './objects/admin.js';
+import { startReconcile } from './reconcile/schedule.js';
 import { openServices, withDefaultDatabase } from './services.js';
 import { startSweep } from './sweep.js';
 
@@ -89,6 +90,7 @@ async function start(): Promise<void> {
     startEmbeddingWorker(services, EMBED_INTERVAL_MS),
     startEventWorker(services, EVENT_INTERVAL_MS),
     startJanitor(services, disk, JANITOR_INTERVAL_MS),
+    startReconcile(services, config.objects.reconcileIntervalSeconds),
     startSweep(services, SWEEP_INTERVAL_MS),
   ];
   endOnSignal(log, async () => {

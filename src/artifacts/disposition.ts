@@ -7,6 +7,7 @@ const encode = (text: string): string =>
  * know no other.
  */
 export function attachment(name: string): string {
-  const plain = name.replaceAll(/[^\x20-\x7e]|["\\%]/g, '_');
+  // Slashes too: no path for clients to follow, and MinIO refuses a query with a segment `..` in it.
+  const plain = name.replaceAll(/[^\x20-\x7e]|["\\%/]/g, '_');
   return `attachment; filename="${plain}"; filename*=UTF-8''${encode(name)}`;
 }

@@ -3,9 +3,9 @@ import { isAcervoError } from '../errors/error.js';
 import { expiresBy } from '../objects/lifecycle.js';
 import type { ListedVersion, ObjectStat } from '../objects/port.js';
 import { changeArtifact } from './change.js';
-import { currentObject, type Declared, land, versionIdOf } from './landing.js';
-import type { ArtifactRow, Version } from './row.js';
-import { abandoned, endedAsIs, type Next, removed } from './states.js';
+import { currentObject, type Declared, land, lockOf, versionIdOf } from './landing.js';
+import { type ArtifactRow, readArtifact, type Version } from './row.js';
+import { abandoned, endedAsIs, fallenBack, type Next, removed } from './states.js';
 
 /** How a pointer and its object did not agree. */
 export type Disagreement =
@@ -58,6 +58,7 @@ interface Verdict {
  * | reserved, abandoned, or a further upload awaited | has come as declared | stored |
  * | the same | has come otherwise | that version is deleted, once it is older than the grace time |
  * | reserved, or a further upload awaited | has not come in time | abandoned (a stored one stays stored); parts are aborted |
+ * | stored | the artifact's version is gone, another acknowledged one is visible | stored, as that one |
  * | stored | the artifact's version is hidden or gone | expired where a lifecycle rule explains it, else deleted |
  * | stored | an unacknowledged version lies over the artifact's | that version is deleted, once older than the grace time |
  * | deleting | whatever is there | deleted |
@@ -74,10 +75,24 @@ export async function settleArtifact(
   const verdict = await judge(ctx, row, hint);
   if (verdict === undefined) return undefined;
   const { kind, detail, remedy } = verdict;
-  const settled = apply && remedy !== undefined;
-  if (settled) await remedy();
-  return { kind, detail, settled };
+  if (!apply || remedy === undefined) return { kind, detail, settled: false };
+  await remedy();
+  return { kind, detail, settled: await settleRest(ctx, row.id, hint) };
 }
+
+/** What was over something else has gone: looks again, until nothing is left. */
+async function settleRest(ctx: Context, id: string, hint: RemovalHint | undefined): Promise<boolean> {
+  for (let round = 1; round < MAX_ROUNDS; round += 1) {
+    const verdict = await judge(ctx, await readArtifact(ctx, id), hint);
+    if (verdict === undefined) return true;
+    if (verdict.remedy === undefined) return false;
+    await verdict.remedy();
+  }
+  return false;
+}
+
+/** Layers that can lie over one another: stray bytes, a delete marker, a version that is gone, and an upload that is over. */
+const MAX_ROUNDS = 6;
 
 async function judge(ctx: Context, row: ArtifactRow, hint: RemovalHint | undefined): Promise<Verdict | undefined> {
   const current = await currentObject(ctx, row);
@@ -171,25 +186,30 @@ async function judgeStored(
   return row.upload === undefined ? undefined : judgeAwaited(ctx, row, undefined, declaredBy(row));
 }
 
-async function acknowledged(ctx: Context, { id }: ArtifactRow): Promise<Set<string>> {
+async function acknowledged(ctx: Context, { id }: ArtifactRow): Promise<Map<string, Version>> {
   const versions = await ctx.db.query<Version[]>('artifacts/versions', { id });
-  return new Set(versions.map(({ version_id }) => version_id));
+  return new Map(versions.map((version) => [version.version_id, version]));
 }
 
 /** Something lies over the version that the artifact is. */
 async function judgeCovered(
   ctx: Context,
   row: ArtifactRow,
-  { known, hint }: { known: Set<string>; hint: RemovalHint | undefined },
+  { known, hint }: { known: Map<string, Version>; hint: RemovalHint | undefined },
 ): Promise<Verdict | undefined> {
   const { bucket, key } = row;
   const versions = await ctx.objects.versions({ bucket, key });
   const own = versions.findIndex(({ version_id }) => version_id === row.version_id);
   const over = versions.slice(0, own < 0 ? undefined : own);
-  if (own < 0 || over[0]?.deleted) {
+  const isGone = own < 0 && !(await isThere(ctx, row));
+  const top = over[0] && known.get(over[0].version_id);
+  if (isGone && top !== undefined)
+    return { kind: 'ghost', detail: 'gone, the one before is there', remedy: () => fallBack(ctx, row, top) };
+  // A stray goes first: it hides what is under it.
+  if (over[0]?.deleted || (isGone && over[0] === undefined)) {
     const as = isExpiry(ctx, row, hint) ? 'expired' : 'deleted';
-    const gone = own < 0 && row.version_id !== undefined ? [row.version_id] : [];
-    const detail = `${own < 0 ? 'gone' : 'hidden'}, ${as}`;
+    const gone = isGone && row.version_id !== undefined ? [row.version_id] : [];
+    const detail = `${isGone ? 'gone' : 'hidden'}, ${as}`;
     return { kind: 'ghost', detail, remedy: change(ctx, row, (now) => removed(now, as, gone)) };
   }
   // An acknowledged version on top is the other of two uploads that ended at once: both are kept, one is pointed to.
@@ -198,6 +218,23 @@ async function judgeCovered(
   const removable = strays.every((stray) => isSettled(ctx, stray));
   const detail = strays.map(({ version_id }) => version_id).join(' ');
   return { kind: 'stray_version', detail, remedy: removable ? () => deleteVersions(ctx, row, strays) : undefined };
+}
+
+/** Is the artifact's own version there, though so much lies over it that a listing does not come to it? */
+async function isThere(ctx: Context, { bucket, key, version_id }: ArtifactRow): Promise<boolean> {
+  if (version_id === undefined) return false;
+  try {
+    await ctx.objects.stat({ bucket, key, version_id });
+    return true;
+  } catch (error) {
+    if (isAcervoError(error, 'artifact:not_found')) return false;
+    throw error;
+  }
+}
+
+async function fallBack(ctx: Context, row: ArtifactRow, version: Version): Promise<void> {
+  const lock = await lockOf(ctx, row, version.version_id);
+  await change(ctx, row, (now) => fallenBack(now, { ...version, sha256: version.sha256 }, lock))();
 }
 
 async function deleteVersions(ctx: Context, { bucket, key }: ArtifactRow, versions: ListedVersion[]): Promise<void> {

@@ -69,6 +69,15 @@ export function stored(row: ArtifactRow, version: Version, now: Date, lock: Lock
   };
 }
 
+/** The version that it was is gone for good; what it is now is the acknowledged one that was under it. */
+export function fallenBack(row: ArtifactRow, { version_id, ...of }: Version, lock: Lock): Next {
+  const gone = row.version_id === undefined ? [] : [row.version_id];
+  const version_count = row.version_count - gone.length;
+  const { etag, size_bytes, content_type, sha256, checksum } = of;
+  const columns = { version_id, etag, size_bytes, content_type, sha256, checksum, ...lock, version_count };
+  return { row: { ...columnsFor(row, 'stored'), ...columns }, gone, action: 'UPDATE', status: 'FAILURE' };
+}
+
 /** An upload is awaited until `settle_after`: the first one, or one of a further version. */
 export function awaiting(row: ArtifactRow, upload: PendingUpload, settle_after: Date): Next {
   const status = row.status === 'stored' ? 'stored' : 'reserved';

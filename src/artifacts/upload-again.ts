@@ -1,8 +1,8 @@
 import type { Context } from '../context.js';
-import { AcervoError } from '../errors/error.js';
+import { AcervoError, isAcervoError } from '../errors/error.js';
 import { changeArtifact } from './change.js';
 import { type ReservedArtifact, withInstructions } from './reserve.js';
-import type { ArtifactRow, PendingUpload } from './row.js';
+import { type ArtifactRow, type PendingUpload, readArtifact } from './row.js';
 import type { UploadInput } from './schemas.js';
 import { awaiting } from './states.js';
 import { checkSize, plannedUpload, reservedUntil } from './upload.js';
@@ -13,12 +13,14 @@ import { checkSize, plannedUpload, reservedUntil } from './upload.js';
  * @throws AcervoError `request:invalid` (a new upload needs `size_bytes`), `artifact:not_found`, `artifact:not_reserved`
  */
 export async function uploadAgain(ctx: Context, id: string, input: UploadInput): Promise<ReservedArtifact> {
+  const ended = await endedUploadId(ctx, await readArtifact(ctx, id));
   let replaced: PendingUpload | undefined;
   const { artifact, audit_id } = await changeArtifact(
     ctx,
     id,
     (row) => {
-      const upload = nextUpload(ctx, row, input);
+      const planned = nextUpload(ctx, row, input);
+      const upload = planned.upload_id === ended ? withoutParts(planned) : planned;
       replaced = upload.upload_id === row.upload?.upload_id ? undefined : row.upload;
       return awaiting(row, upload, reservedUntil(ctx));
     },
@@ -27,6 +29,26 @@ export async function uploadAgain(ctx: Context, id: string, input: UploadInput):
   const { bucket, key } = artifact;
   if (replaced?.upload_id !== undefined) await ctx.objects.abortUpload({ bucket, key, upload_id: replaced.upload_id });
   return { artifact: await withInstructions(ctx, artifact), audit_id };
+}
+
+/**
+ * The store's id of an upload in parts that the store does not have any more: it gave the parts up, or they became bytes
+ * that were refused. Its URLs would lead nowhere.
+ */
+async function endedUploadId(ctx: Context, { bucket, key, upload }: ArtifactRow): Promise<string | undefined> {
+  const upload_id = upload?.upload_id;
+  if (upload_id === undefined) return undefined;
+  try {
+    await ctx.objects.parts({ bucket, key, upload_id });
+    return undefined;
+  } catch (error) {
+    if (isAcervoError(error, 'artifact:upload_not_found')) return upload_id;
+    throw error;
+  }
+}
+
+function withoutParts({ upload_id: _ended, ...upload }: PendingUpload): PendingUpload {
+  return upload;
 }
 
 function nextUpload(ctx: Context, row: ArtifactRow, input: UploadInput): PendingUpload {

@@ -11,7 +11,8 @@ import { record, rowOf } from './record.js';
 
 const PAGE_EVENTS = 500;
 const OBJECTS_AT_ONCE = 8;
-const LEASE_TTL_MS = 30_000;
+/** So long nothing is applied after the node that held the lease was killed. */
+const LEASE_TTL_MS = 10_000;
 /** So often an event may fail for a reason of its own before it is a dead letter. */
 export const MAX_ATTEMPTS = 5;
 /** An event that failed waits as long again as it has waited, within these bounds. */

@@ -5,6 +5,8 @@ import { readEvents } from './parse.js';
 import { deadLetter, record, rowOf } from './record.js';
 
 const MAX_BODY_BYTES = 1_000_000;
+/** What is behind that is read and dropped: who is cut off while sending may miss the answer, and send it again. */
+const MAX_DROPPED_BYTES = 64_000_000;
 
 /**
  * Stores what a webhook brings: when this returns it is on disk. What cannot be read is kept as a dead letter, since the
@@ -48,9 +50,9 @@ async function readBeginning(body: ReadableStream<Uint8Array>): Promise<{ bytes:
   let size = 0;
   try {
     for await (const chunk of body) {
-      chunks.push(chunk);
+      if (size <= MAX_BODY_BYTES) chunks.push(chunk);
       size += chunk.byteLength;
-      if (size > MAX_BODY_BYTES) break;
+      if (size > MAX_BODY_BYTES + MAX_DROPPED_BYTES) break;
     }
   } catch (error) {
     throw new AcervoError('request:invalid', { detail: 'The body broke off.', cause: error });

@@ -105,6 +105,20 @@ describe.skipIf(unavailable)('reconcile', () => {
     expect(await rig.disk.unfinishedUploads(rig.bucket, rig.services.clock())).toEqual([]);
   });
 
+  it('stuck delete: begun, and ended by a crash; told once', async () => {
+    await stored('a');
+    const crash = () => {
+      throw new Error('killed');
+    };
+    const services = { ...rig.services, passFaultPoint: crash };
+    await expect(deleteArtifact(systemContext(services, 'reconcile'), 'a')).rejects.toThrow('killed');
+    expect(await rig.look()).toMatchObject(AGREED);
+    rig.advance(2 * HOUR);
+    expect(await found()).toMatchObject([{ kind: 'stuck_delete', key: 'a' }]);
+    expect(await rig.row('a')).toMatchObject({ status: 'deleted' });
+    await expect(rig.disk.stat(named('a'))).rejects.toMatchObject({ code: 'artifact:not_found' });
+  });
+
   it('undead: a deleted artifact whose object came back', async () => {
     await stored('a');
     await deleteArtifact(systemContext(rig.services, 'reconcile'), 'a');

@@ -115,7 +115,6 @@ export class DiskStore implements ObjectStore {
   async list(bucket: string, { prefix = '', cursor = '', limit }: ListOptions): Promise<ObjectPage> {
     this.entries.bucket(bucket);
     checkPrefix(prefix);
-    checkPrefix(cursor);
     checkLimit(limit);
     return listObjects(this.catalog, bucket, { prefix, cursor, limit });
   }

@@ -81,7 +81,6 @@ export class S3Store implements ObjectStore {
   async list(bucket: string, options: ListOptions): Promise<ObjectPage> {
     checkBucket(bucket);
     checkPrefix(options.prefix ?? '');
-    checkPrefix(options.cursor ?? '');
     checkLimit(options.limit);
     return retried(() => listObjects(this.sender, bucket, options));
   }

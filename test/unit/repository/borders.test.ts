@@ -42,7 +42,9 @@ describe('borders of the code', () => {
 describe('query files', () => {
   const named = new Set(LITERALS.filter(namesQuery).map(({ text }) => text));
   const used = new Set([...named].filter((text) => /^[a-z-]+\/[a-z-]+$/.test(text)));
-  const files = filesOf('surql/queries', '.surql').map((path) => path.slice('surql/queries/'.length, -'.surql'.length));
+  const files = filesOf('surql/queries', '.surql')
+    .map((path) => path.slice('surql/queries/'.length, -'.surql'.length))
+    .toSorted();
 
   test('are used, and those that are used are there', () => {
     expect([...used].toSorted()).toEqual(files);
