@@ -1,17 +1,17 @@
 // Stores a file and prints where it can be downloaded, after `npm run build`:
-//   ACERVO_URL=http://127.0.0.1:8080 ACERVO_KEY=acv_… node examples/upload.mjs FILE [ID of an upload to go on with]
+//   API=http://127.0.0.1:8080 KEY=acv_… node examples/upload.mjs FILE [ID of an upload to go on with]
 import { openAsBlob } from 'node:fs';
 import { basename } from 'node:path';
 import { createClient } from '../dist/client/index.js';
 
 const [path, resume] = process.argv.slice(2);
-const { ACERVO_URL = 'http://127.0.0.1:8080', ACERVO_KEY } = process.env;
-if (path === undefined || ACERVO_KEY === undefined) {
-  console.error('ACERVO_KEY=acv_… node examples/upload.mjs FILE [ID]');
+const { API = 'http://127.0.0.1:8080', KEY } = process.env;
+if (path === undefined || KEY === undefined) {
+  console.error('KEY=acv_… node examples/upload.mjs FILE [ID]');
   process.exit(2);
 }
 
-const client = createClient({ url: ACERVO_URL, key: ACERVO_KEY });
+const client = createClient({ url: API, key: KEY });
 try {
   const artifact = await client.uploadArtifact(await openAsBlob(path), {
     name: basename(path),

@@ -12,8 +12,8 @@ import { arrivedAndMissing, listedParts } from './upload.js';
  * The client says that all bytes are there: parts are checked and assembled, size and digest compared with what was
  * declared, and the version pinned. Said again, it changes nothing.
  * @throws AcervoError `artifact:upload_incomplete`, `artifact:part_invalid`, `artifact:size_mismatch`,
- *   `artifact:checksum_mismatch` (these two leave the reservation as it was, without the wrong bytes),
- *   `artifact:not_reserved`, `artifact:not_found`
+ *   `artifact:checksum_mismatch` (these two leave the reservation as it was; the bytes stay for the reconciler, since they
+ *   may be those of another request that is about to acknowledge them), `artifact:not_reserved`, `artifact:not_found`
  */
 export async function completeUpload(ctx: Context, id: string, { parts }: CompleteInput): Promise<Changed> {
   const row = await readArtifact(ctx, id);
@@ -27,19 +27,10 @@ export async function completeUpload(ctx: Context, id: string, { parts }: Comple
   const current = await currentObject(ctx, row);
   if (current === undefined || versionIdOf(current) === row.version_id)
     throw new AcervoError('artifact:upload_incomplete', { detail: 'Nothing has arrived.' });
-  try {
-    const changed = await land(ctx, row, current, {
-      declared: { sha256: undefined, ...upload },
-      operation: ctx.operation,
-    });
-    ctx.passFaultPoint('complete:confirmed');
-    return changed;
-  } catch (error) {
-    // Wrong bytes are nobody's: the upload can be made again.
-    if (isAcervoError(error, 'artifact:size_mismatch') || isAcervoError(error, 'artifact:checksum_mismatch'))
-      await ctx.objects.delete({ bucket: row.bucket, key: row.key, version_id: versionIdOf(current) });
-    throw error;
-  }
+  const declared = { sha256: undefined, ...upload };
+  const changed = await land(ctx, row, current, { declared, operation: ctx.operation });
+  ctx.passFaultPoint('complete:confirmed');
+  return changed;
 }
 
 /** The bucket's event was quicker, or the client says it twice. */

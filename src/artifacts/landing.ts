@@ -81,13 +81,18 @@ export async function confirm(
   version: Version,
   options: ChangeOptions = {},
 ): Promise<Changed> {
+  const { bucket, key } = row;
+  // A hold is on the artifact, not on what it was: a further version does not lift it.
+  if (row.legal_hold) await ctx.objects.setLegalHold({ bucket, key, version_id: version.version_id }, true);
   const lock = await lockOf(ctx, row, version.version_id);
+  // With a name to be retried by, the request writes its own row even where an event was quicker.
+  const isNamed = (options.operation?.request_digest ?? '') !== '';
   const changed = await changeArtifact(
     ctx,
     row.id,
     (now) => {
       const same = now.version_id === version.version_id && now.sha256 === version.sha256;
-      if (same && now.status === 'stored' && now.checksum === version.checksum) return undefined;
+      if (same && now.status === 'stored' && now.checksum === version.checksum && !isNamed) return undefined;
       return stored(now, version, ctx.clock(), lock);
     },
     options,

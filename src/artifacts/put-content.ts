@@ -38,7 +38,6 @@ export async function putContent(ctx: Context, id: string, input: ContentInput):
   ctx.passFaultPoint('upload:bytes_put');
   ctx.metrics.artifactBytes.inc({ direction: 'in' }, size_bytes);
   const version_id = versionIdOf(put);
-  if (row.legal_hold) await ctx.objects.setLegalHold({ bucket, key, version_id }, true);
   const version = { version_id, etag: put.etag, size_bytes, content_type, sha256: put.sha256 };
   const changed = await confirm(ctx, row, { ...version, checksum: 'verified' }, { operation: ctx.operation });
   ctx.passFaultPoint('upload:confirmed');

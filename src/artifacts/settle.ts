@@ -76,7 +76,7 @@ export async function settleArtifact(
   if (verdict === undefined) return undefined;
   const { kind, detail, remedy } = verdict;
   if (!apply || remedy === undefined) return { kind, detail, settled: false };
-  await remedy();
+  if ((await remedy()) === TOO_YOUNG) return { kind, detail, settled: false };
   return { kind, detail, settled: await settleRest(ctx, row.id, hint) };
 }
 
@@ -86,10 +86,13 @@ async function settleRest(ctx: Context, id: string, hint: RemovalHint | undefine
     const verdict = await judge(ctx, await readArtifact(ctx, id), hint);
     if (verdict === undefined) return true;
     if (verdict.remedy === undefined) return false;
-    await verdict.remedy();
+    if ((await verdict.remedy()) === TOO_YOUNG) return false;
   }
   return false;
 }
+
+/** Answered by a remedy that finds, on reading the bytes, that it has to wait. */
+const TOO_YOUNG = Symbol('too young');
 
 /** Layers that can lie over one another: stray bytes, a delete marker, a version that is gone, and an upload that is over. */
 const MAX_ROUNDS = 6;
@@ -148,12 +151,13 @@ function judgeAwaited(
 
 const sizeOf = ({ size_bytes }: { size_bytes: number }) => `${size_bytes} bytes`;
 
-async function landOrRemove(ctx: Context, row: ArtifactRow, current: ObjectStat, declared: Declared): Promise<void> {
+async function landOrRemove(ctx: Context, row: ArtifactRow, current: ObjectStat, declared: Declared): Promise<unknown> {
   try {
-    await land(ctx, row, current, { declared });
+    return await land(ctx, row, current, { declared });
   } catch (error) {
     if (!isAcervoError(error, 'artifact:checksum_mismatch')) throw error;
-    await removeMismatch(ctx, row, current);
+    if (!isSettled(ctx, current)) return TOO_YOUNG;
+    return removeMismatch(ctx, row, current);
   }
 }
 

@@ -50,6 +50,9 @@ export interface Lock {
  * @throws AcervoError `artifact:not_reserved` (deleted meanwhile), `artifact:too_many_versions`
  */
 export function stored(row: ArtifactRow, version: Version, now: Date, lock: Lock): Next {
+  // Only `broughtBack` takes a delete back: bytes that come late do not.
+  if (['deleting', 'deleted', 'expired'].includes(row.status))
+    throw new AcervoError('artifact:not_reserved', { detail: `The artifact is ${row.status}.` });
   const columns = columnsFor(row, 'stored');
   const { version_id, etag, size_bytes, content_type, sha256, checksum } = version;
   const isNew = row.version_id !== version_id;

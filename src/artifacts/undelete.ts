@@ -40,10 +40,10 @@ async function requireBytes(ctx: Context, { bucket, key, version_id }: ArtifactR
   }
 }
 
-/** Takes away what lies over the artifact's version: delete markers, and bytes that came late. */
+/** Takes away the delete markers over the artifact's version. Bytes there may be acknowledged, or be about to be. */
 async function uncover(ctx: Context, { bucket, key, version_id: own }: ArtifactRow): Promise<void> {
-  for (const { version_id } of await ctx.objects.versions({ bucket, key })) {
+  for (const { version_id, deleted } of await ctx.objects.versions({ bucket, key })) {
     if (version_id === own) return;
-    await ctx.objects.delete({ bucket, key, version_id });
+    if (deleted) await ctx.objects.delete({ bucket, key, version_id });
   }
 }

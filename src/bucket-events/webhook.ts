@@ -57,5 +57,6 @@ async function readBeginning(body: ReadableStream<Uint8Array>): Promise<{ bytes:
   } catch (error) {
     throw new AcervoError('request:invalid', { detail: 'The body broke off.', cause: error });
   }
-  return { bytes: Buffer.concat(chunks), whole: size <= MAX_BODY_BYTES };
+  // Cut exactly: the same letter again must have the same digest.
+  return { bytes: Buffer.concat(chunks).subarray(0, MAX_BODY_BYTES), whole: size <= MAX_BODY_BYTES };
 }

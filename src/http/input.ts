@@ -8,6 +8,8 @@ import type { Route, RouteInput } from './route.js';
 /** More faults than this help nobody, and a body of a million wrong items must not make an answer of a million. */
 const MAX_FAULTS = 32;
 const MAX_FAULT_LENGTH = 256;
+/** What tells one stream of bytes from another before it is read. */
+const TOLD_OF_BYTES = ['content-length', 'content-type', 'content-digest', 'repr-digest'];
 
 function faultsOf(issues: readonly z.core.$ZodIssue[], place: string): Fault[] {
   const pathOf = (path: PropertyKey[]) => [place, ...path].filter((part) => part !== '').join('.');
@@ -61,7 +63,8 @@ function queryOf(url: URL): Record<string, string> {
 /**
  * Reads and checks all that a route takes. Unknown query parameters are refused; a stream's content is bounded here
  * and checked by its reader.
- * @returns the handler's input, and what the idempotency digest covers: method, path with query, body as sent
+ * @returns the handler's input, and what the idempotency digest covers: method, path with query, body as sent (of bytes:
+ *   what the headers say of them)
  * @throws AcervoError `request:*`
  */
 export async function readInput(
@@ -79,6 +82,7 @@ export async function readInput(
   if (route.bodyKind === 'none') return { input: { ...rest, body: undefined }, fingerprint };
   if (route.bodyKind !== 'bytes') requireContentType(raw.headers, route.bodyKind);
   const stream = boundedBody(raw, route.maxBodyBytes, signal);
+  if (route.bodyKind === 'bytes') fingerprint.push(TOLD_OF_BYTES.map((name) => raw.headers.get(name)));
   if (route.bodyKind !== 'json') return { input: { ...rest, body: stream }, fingerprint };
   const sent = await readJsonBody(stream);
   return { input: { ...rest, body: checked(route.body ?? z.never(), sent) }, fingerprint: [...fingerprint, sent] };

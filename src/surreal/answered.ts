@@ -1,4 +1,5 @@
 import type { RequestOperation } from '../context.js';
+import { AcervoError } from '../errors/error.js';
 import type { Committed, Database } from './database.js';
 import { auditIdText } from './transact.js';
 
@@ -11,6 +12,7 @@ interface StoredOperation<Answer> {
 /**
  * What this very request answered before. For verbs that do more than one transaction, or read before they write: what
  * they found the first time may be gone or changed by now. Undefined without an Idempotency-Key.
+ * @throws AcervoError `idempotency:key_reused`, before the first step rather than at the last
  */
 export async function answeredBefore<Answer>(
   db: Database,
@@ -18,6 +20,7 @@ export async function answeredBefore<Answer>(
 ): Promise<Committed<Answer> | undefined> {
   if (request_digest === '') return undefined;
   const stored = await db.query<StoredOperation<Answer> | undefined | null>('idempotency/get', { op: id });
-  if (stored?.request_digest !== request_digest) return undefined;
+  if (!stored) return undefined;
+  if (stored.request_digest !== request_digest) throw new AcervoError('idempotency:key_reused');
   return { answer: stored.answer, audit_id: auditIdText(stored.audit_id), replayed: true };
 }

@@ -195,6 +195,21 @@ describe.skipIf(objectsUnavailable)('the client for files', () => {
     expect(again.signed()).toEqual([]);
   });
 
+  test('a client that ended between the last part and the end has only that left to do', async () => {
+    const bytes = fileOf(LARGE_BYTES);
+    const ended = new AbortController();
+    const dying = clientOf(product, passing);
+    const dead = dying.client.uploadArtifact(bytes, {
+      ...{ name: 'nearly.bin', id: 'nearly', signal: ended.signal },
+      onProgress: ({ sent_bytes }) => sent_bytes === LARGE_BYTES && ended.abort(new Error('killed')),
+    });
+    await expect(dead).rejects.toThrow('killed');
+    const { client, signed } = clientOf(product, passing);
+    const artifact = await client.uploadArtifact(bytes, { name: 'nearly.bin', resume: 'nearly' });
+    expect(artifact).toMatchObject({ id: 'nearly', status: 'stored', sha256: sha256Of(bytes) });
+    expect(signed()).toEqual([]);
+  });
+
   test.each(['PUT', 'POST', 'multipart'] as const)('whoever wants %s gets it', async (upload_method) => {
     const bytes = fileOf(9_000_000);
     const { client, signed } = clientOf(product, passing);
@@ -281,7 +296,7 @@ describe.skipIf(objectsUnavailable)('the client for files', () => {
     writeFileSync(path, bytes);
     try {
       const { stdout, stderr } = await promisify(execFile)(process.execPath, [EXAMPLE, path], {
-        env: { ACERVO_URL: product.url, ACERVO_KEY: product.key },
+        env: { API: product.url, KEY: product.key },
       });
       expect(stderr).toContain(`${LARGE_BYTES} of ${LARGE_BYTES} bytes`);
       expect(stdout).toContain(`stored, verified: ${sha256Of(bytes)}`);
