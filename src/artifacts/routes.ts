@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { contentLength, declaredSha256, readableOf } from '../http/bytes.js';
-import { checked } from '../http/input.js';
 import { defineRoute, type Reply, type Route } from '../http/route.js';
 import { etagOf, revisionFromIfMatch } from '../knowledge/if-match.js';
 import { idSchema } from '../knowledge/schemas.js';
@@ -20,7 +19,6 @@ import {
   artifactWithUploadSchema,
   batchSchema,
   completeSchema,
-  contentTypeSchema,
   holdSchema,
   MAX_BATCH,
   patchArtifactSchema,
@@ -145,11 +143,7 @@ const contentRoute = defineRoute({
       await putContent(ctx, id, {
         body: readableOf(body),
         size_bytes: contentLength(headers),
-        content_type: checked(
-          contentTypeSchema.optional(),
-          headers.get('content-type') ?? undefined,
-          'headers.content-type',
-        ),
+        content_type: headers.get('content-type') ?? undefined,
         sha256: declaredSha256(headers),
         expectedRevision: revisionFromIfMatch(headers),
       }),

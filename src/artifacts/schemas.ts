@@ -22,7 +22,7 @@ const sha256Schema = z
   .meta({ description: 'SHA-256 of the bytes, in hexadecimal; other bytes are refused.' });
 
 /** RFC 9110, section 8.3.1; parameters are allowed. */
-export export const contentTypeSchema = z
+export const contentTypeSchema = z
   .string()
   .max(255)
   .regex(

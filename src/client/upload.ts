@@ -12,6 +12,13 @@ import { type Sending, send } from './send.js';
  */
 const THROUGH_SERVER_BYTES = 10_000_000;
 const DEFAULT_CONCURRENCY = 4;
+/** Answers to `complete` after which bytes can be sent: some are missing, others were refused, or none came in time. */
+const STILL_OPEN = new Set([
+  'artifact:upload_incomplete',
+  'artifact:size_mismatch',
+  'artifact:checksum_mismatch',
+  'artifact:not_reserved',
+]);
 
 export interface UploadProgress {
   artifact_id: string;
@@ -92,10 +99,7 @@ async function pickUp(
   try {
     return { artifact: await api.complete(id, signal) };
   } catch (error) {
-    const isOpen =
-      error instanceof AcervoClientError &&
-      ['artifact:upload_incomplete', 'artifact:not_reserved'].includes(error.code);
-    if (!isOpen) throw error;
+    if (!(error instanceof AcervoClientError && STILL_OPEN.has(error.code))) throw error;
   }
   return { id, instructions: (await api.goOn(id, signal)).upload };
 }
