@@ -13,7 +13,9 @@ const nameSchema = z
   .string()
   .min(1)
   .refine((text) => Buffer.byteLength(text) <= MAX_NAME_BYTES, `must be at most ${MAX_NAME_BYTES} bytes`)
-  .refine((text) => !/[\p{Cc}\p{Cs}]/u.test(text), 'must have no control characters and no lone surrogates');
+  .refine((text) => !/[\p{Cc}\p{Cs}]/u.test(text), 'must have no control characters and no lone surrogates')
+  // The database's SDK drops one as it decodes: what is read back would be another name, and another key.
+  .refine((text) => !text.startsWith('\uFEFF'), 'must not begin with a byte order mark');
 
 const sha256Schema = z
   .string()

@@ -5,10 +5,10 @@ import { MAX_TRIES, pause } from './http.js';
 import { type Sending, send } from './send.js';
 
 /**
- * Up to here one PUT through the server is the quickest. `npm run bench:files`, time of a signed PUT or form (with its
- * `complete`) and of parts, against it: with MinIO 1.11 and 1.73 for 1 MB, 1.07 and 1.42 for 5 MB, 1.08 and 1.34 for
- * 10 MB; with objects on disk 1.5 and 2.7, 2.1 and 3.0, 1.3 and 2.2. Beyond, the server asks for parts: for 100 MB with
- * MinIO .76, and what has arrived need not be sent again.
+ * Up to here one PUT through the server is the quickest. Time of a signed PUT or form and of parts, each with its
+ * `complete`, against it (`npm run bench:files`, two runs): with MinIO 1.1 and 1.7 for 1 MB, 1.1 and 1.4 for 5 MB, 1.1
+ * and 1.3 for 10 MB; with objects on disk 1.3 to 2.1 and 1.9 to 3.0. For 100 MB with MinIO parts take .76 to .85; on
+ * disk more, but what has arrived need not be sent again.
  */
 const THROUGH_SERVER_BYTES = 10_000_000;
 const DEFAULT_CONCURRENCY = 4;

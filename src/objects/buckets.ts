@@ -1,4 +1,4 @@
-import { checkBucket, checkName, MAX_KEY_BYTES, MAX_SEGMENT_BYTES } from './keys.js';
+import { checkBucket, checkName, harmlessPiece, MAX_KEY_BYTES, MAX_SEGMENT_BYTES } from './keys.js';
 
 /** Versions of a bucket with object lock cannot be deleted before their time. */
 export interface ObjectLock {
@@ -118,7 +118,7 @@ function pieceOf(value: string, maxBytes: number): string {
   const flat = value.replaceAll(/[/\\\p{Cc}\p{Cs}]/gu, '_');
   const [ending = ''] = /\.\w{1,16}$/.exec(flat) ?? [];
   const cut = Buffer.byteLength(flat) > maxBytes ? firstBytes(flat, maxBytes - ending.length) + ending : flat;
-  return cut === '.' || cut === '..' ? cut.replaceAll('.', '_') : cut;
+  return harmlessPiece(cut);
 }
 
 /** As many whole characters as fit. */

@@ -4,8 +4,10 @@ import type { ObjectName } from './port.js';
 /** Source: S3 user guide, general purpose bucket naming rules. */
 const BUCKET = /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 export const MAX_KEY_BYTES = 1024;
-/** MinIO takes a backslash for a separator too when it looks for these. */
-const DOTS = /(^|[/\\])\.{1,2}($|[/\\])/;
+/** MinIO takes a backslash for a separator too when it looks for these, and white space around them for nothing. */
+const DOTS = /(^|[/\\])\s*\.{1,2}\s*($|[/\\])/;
+/** MinIO's own mark of a key that ends with a slash: it assembles parts under another key. */
+const DIRECTORY_MARK = /__XLDIR__$/;
 /** MinIO and most file systems keep a segment as a file name. */
 export const MAX_SEGMENT_BYTES = 255;
 
@@ -19,6 +21,10 @@ function checkText(text: string): void {
   if (DOTS.test(text)) refuse('A key has no segments . or ..');
 }
 
+/** A piece of a key as every store takes it: dots alone and MinIO's own mark become something else. */
+export const harmlessPiece = (piece: string): string =>
+  (DOTS.test(piece) ? piece.replaceAll('.', '_') : piece).replace(DIRECTORY_MARK, '__XLDIR_');
+
 /**
  * Is this a key that every store takes, and that stays itself in URLs and on file systems? 1 to 1 024 bytes of UTF-8 in
  * segments of 1 to 255 bytes between slashes, none of them `.` or `..`, not between backslashes either. Keys that look
@@ -27,6 +33,7 @@ function checkText(text: string): void {
  */
 function checkKey(key: string): void {
   checkText(key);
+  if (DIRECTORY_MARK.test(key)) refuse('A key does not end with __XLDIR__.');
   for (const segment of key.split('/')) {
     if (segment === '') refuse('A key has no empty segments, and no slash at its ends.');
     if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) refuse(`A segment has at most ${MAX_SEGMENT_BYTES} bytes.`);
