@@ -45,9 +45,14 @@ async function landOrRemove(ctx: Context, row: ArtifactRow, current: ObjectStat,
   }
 }
 
-async function removeMismatch(ctx: Context, row: ArtifactRow, current: ObjectStat): Promise<void> {
+async function removeMismatch(ctx: Context, row: ArtifactRow, current: ObjectStat): Promise<unknown> {
+  const { bucket, key } = row;
   const version_id = versionIdOf(current);
-  if (!(await isKept(ctx, row, version_id))) await ctx.objects.delete({ bucket: row.bucket, key: row.key, version_id });
+  const kept = await isKept(ctx, row, version_id);
+  // Behind a marker nobody digests it again; over a stored artifact a marker would hide the artifact itself.
+  if (kept && row.status === 'stored' && !isDue(ctx, row)) return TOO_YOUNG;
+  if (!kept) await ctx.objects.delete({ bucket, key, version_id });
+  else if (row.status !== 'stored') await ctx.objects.delete({ bucket, key });
   if (row.status !== 'abandoned' && isDue(ctx, row)) await abandon(ctx, row);
 }
 

@@ -129,7 +129,8 @@ function failed({ log }: Services, taken: Taken, error: unknown): Result {
   const code = isAcervoError(error) ? error.code : 'internal:unexpected';
   const { id, event_name, bucket, key, age_ms } = taken;
   const delay_ms = Math.min(MAX_DELAY_MS, Math.max(MIN_DELAY_MS, age_ms));
-  if (isAcervoError(error) && error.retryable) {
+  // Wrong credentials are nobody's event's fault either.
+  if (isAcervoError(error) && (error.retryable || error.code === 'objects:refused')) {
     log.debug({ err: error, event_id: id }, 'a bucket event has to wait');
     return { id, status: 'pending', outcome: undefined, attempts: taken.attempts, error: code, delay_ms };
   }
