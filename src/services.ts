@@ -71,7 +71,9 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
     clock,
     onRequest: (operation) => metrics.objectRequests.inc({ operation }),
   });
-  const { store, disk, lifecycle, admin } = objects;
+  const { store, disk, lifecycle, admin, trouble } = objects;
+  if (trouble !== undefined)
+    log.error({ err: trouble }, 'this node has no files; several nodes need MINIO_ENDPOINT to share them');
   const { extractMaxBytes: maxBytes, extractTimeoutMs: timeoutMs } = config.objects;
   const extractor = createExtractor({ timeoutMs, maxBytes, maxTextBytes: MAX_CONTENT_BYTES });
   const openSignedUrl = disk && ((token: string, method: string) => openGrant(secret, token, method, clock()));

@@ -4,6 +4,7 @@ import type { Context, RequestOperation } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
 import { salted } from '../knowledge/prepare.js';
+import { answeredBefore } from '../surreal/answered.js';
 import { type ArtifactColumns, type ArtifactRow, readArtifact } from './row.js';
 import type { Next } from './states.js';
 
@@ -48,6 +49,23 @@ export async function changeArtifact(
     }
   }
   throw new AcervoError('revision:contended', { retryAfterSeconds: 1 });
+}
+
+/**
+ * The start of a request that takes several steps: the pointer, and, for a retry, what it was answered then.
+ * @param expectedRevision from If-Match
+ * @throws AcervoError `artifact:not_found`, `revision:mismatch`, `idempotency:key_reused`
+ */
+export async function beginChange(
+  ctx: Context,
+  id: string,
+  expectedRevision?: number,
+): Promise<{ row: ArtifactRow; before: Changed | undefined }> {
+  const row = await readArtifact(ctx, id);
+  const before = await answeredBefore(ctx.db, ctx.operation);
+  if (before !== undefined) return { row, before: { artifact: row, audit_id: before.audit_id } };
+  if (expectedRevision !== undefined && row.revision !== expectedRevision) throw new AcervoError('revision:mismatch');
+  return { row, before: undefined };
 }
 
 /**

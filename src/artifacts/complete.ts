@@ -1,10 +1,9 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import type { ListedPart } from '../objects/port.js';
-import { answeredBefore } from '../surreal/answered.js';
-import type { Changed } from './change.js';
+import { beginChange, type Changed } from './change.js';
 import { currentObject, land, versionIdOf } from './landing.js';
-import { type ArtifactRow, type PendingUpload, readArtifact } from './row.js';
+import type { ArtifactRow, PendingUpload } from './row.js';
 import type { CompleteInput } from './schemas.js';
 import { arrivedAndMissing, listedParts } from './upload.js';
 
@@ -15,11 +14,15 @@ import { arrivedAndMissing, listedParts } from './upload.js';
  *   `artifact:checksum_mismatch` (these two leave the reservation as it was; the bytes stay for the reconciler, since they
  *   may be those of another request that is about to acknowledge them), `artifact:not_reserved`, `artifact:not_found`
  */
-export async function completeUpload(ctx: Context, id: string, { parts }: CompleteInput): Promise<Changed> {
-  const row = await readArtifact(ctx, id);
+export async function completeUpload(
+  ctx: Context,
+  id: string,
+  { parts }: CompleteInput,
+  expectedRevision?: number,
+): Promise<Changed> {
+  const { row, before } = await beginChange(ctx, id, expectedRevision);
+  if (before !== undefined) return before;
   const { upload } = row;
-  const before = await answeredBefore(ctx.db, ctx.operation);
-  if (before !== undefined) return { artifact: row, audit_id: before.audit_id };
   if (upload === undefined) return completedAlready(row);
   ctx.passFaultPoint('complete:before_assembly');
   if (upload.method === 'multipart') await assemble(ctx, row, upload, parts);

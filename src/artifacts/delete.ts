@@ -1,7 +1,5 @@
 import type { Context } from '../context.js';
-import { answeredBefore } from '../surreal/answered.js';
-import { type Changed, changeArtifact } from './change.js';
-import { readArtifact } from './row.js';
+import { beginChange, type Changed, changeArtifact } from './change.js';
 import { deleting, removed } from './states.js';
 
 /** Until then a crashed request's work is left to the request. */
@@ -15,9 +13,8 @@ export const stepsEnd = (ctx: Context): Date =>
  *   goes on; else the reconciler ends it)
  */
 export async function deleteArtifact(ctx: Context, id: string, expectedRevision?: number): Promise<Changed> {
-  const row = await readArtifact(ctx, id);
-  const before = await answeredBefore(ctx.db, ctx.operation);
-  if (before !== undefined) return { artifact: row, audit_id: before.audit_id };
+  const { before } = await beginChange(ctx, id);
+  if (before !== undefined) return before;
   const until = stepsEnd(ctx);
   const { artifact } = await changeArtifact(
     ctx,

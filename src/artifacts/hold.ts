@@ -1,8 +1,8 @@
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
-import { type Changed, changeArtifact } from './change.js';
+import { beginChange, type Changed, changeArtifact } from './change.js';
 import { lockOf } from './landing.js';
-import { readArtifact, storedVersion } from './row.js';
+import { storedVersion } from './row.js';
 import type { HoldInput } from './schemas.js';
 import { locked } from './states.js';
 
@@ -12,8 +12,14 @@ import { locked } from './states.js';
  * @throws AcervoError `artifact:lock_unsupported`, `artifact:held` (a retention made shorter), `artifact:not_found`,
  *   `artifact:not_stored`, `request:invalid` (a time that is past)
  */
-export async function holdArtifact(ctx: Context, id: string, { legal_hold, retention }: HoldInput): Promise<Changed> {
-  const row = await readArtifact(ctx, id);
+export async function holdArtifact(
+  ctx: Context,
+  id: string,
+  { legal_hold, retention }: HoldInput,
+  expectedRevision?: number,
+): Promise<Changed> {
+  const { row, before } = await beginChange(ctx, id, expectedRevision);
+  if (before !== undefined) return before;
   const object = storedVersion(row);
   const bucket = ctx.config.objects.buckets.find(({ name }) => name === row.bucket);
   if (bucket?.lock === undefined) throw new AcervoError('artifact:lock_unsupported');

@@ -1,10 +1,9 @@
 import type { Readable } from 'node:stream';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
-import { answeredBefore } from '../surreal/answered.js';
-import type { Changed } from './change.js';
+import { beginChange, type Changed } from './change.js';
 import { confirm, versionIdOf } from './landing.js';
-import { type ArtifactRow, readArtifact } from './row.js';
+import type { ArtifactRow } from './row.js';
 import { contentTypeSchema } from './schemas.js';
 import { checkSize } from './upload.js';
 
@@ -25,11 +24,8 @@ export interface ContentInput {
  *   `request:length_required`, `artifact:not_found`, `revision:mismatch`, `objects:unavailable`
  */
 export async function putContent(ctx: Context, id: string, input: ContentInput): Promise<Changed> {
-  const row = await readArtifact(ctx, id);
-  const before = await answeredBefore(ctx.db, ctx.operation);
-  if (before !== undefined) return { artifact: row, audit_id: before.audit_id };
-  if (input.expectedRevision !== undefined && input.expectedRevision !== row.revision)
-    throw new AcervoError('revision:mismatch');
+  const { row, before } = await beginChange(ctx, id, input.expectedRevision);
+  if (before !== undefined) return before;
   const { bucket, key } = row;
   const { size_bytes, content_type, sha256 } = declaredContent(ctx, row, input);
   ctx.passFaultPoint('upload:before_put');

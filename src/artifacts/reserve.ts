@@ -10,7 +10,8 @@ import type { Artifact, ReserveInput, UploadInstructions } from './schemas.js';
 import { checkSize, plannedUpload, reservedUntil, uploadInstructions, withUploadId } from './upload.js';
 
 export interface ReservedArtifact {
-  artifact: Omit<Artifact, 'upload'> & { upload: UploadInstructions };
+  /** Without instructions when its bytes have come already: a retry of the reservation is answered late. */
+  artifact: Omit<Artifact, 'upload'> & { upload?: UploadInstructions };
   audit_id: string | undefined;
 }
 
@@ -28,10 +29,11 @@ export async function reserveArtifact(ctx: Context, input: ReserveInput): Promis
   return { artifact: await withInstructions(ctx, artifact), audit_id };
 }
 
-/** A pointer with the requests that send its bytes. @throws AcervoError `artifact:not_reserved`, `objects:unavailable` */
+/** A pointer with the requests that send the bytes it awaits. @throws AcervoError `objects:unavailable` */
 export async function withInstructions(ctx: Context, row: ArtifactRow): Promise<ReservedArtifact['artifact']> {
   const ready = await withUploadId(ctx, row);
-  return { ...publicArtifact(ready), upload: await uploadInstructions(ctx, ready) };
+  const { upload, ...shown } = publicArtifact(ready);
+  return upload === undefined ? shown : { ...shown, upload: await uploadInstructions(ctx, ready) };
 }
 
 function reservation(ctx: Context, id: string, input: ReserveInput): ArtifactColumns {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { contentLength, declaredSha256, readableOf } from '../http/bytes.js';
+import { contentLength, declaredSha256, withBytes } from '../http/bytes.js';
 import { defineRoute, type Reply, type Route } from '../http/route.js';
 import { etagOf, revisionFromIfMatch } from '../knowledge/if-match.js';
 import { idSchema } from '../knowledge/schemas.js';
@@ -106,8 +106,8 @@ const uploadRoute = defineRoute({
   body: uploadSchema,
   responses: { 200: { description: 'How to send the bytes.', schema: artifactWithUploadSchema, headers: ETAG } },
   errors: ['artifact:not_found', 'artifact:too_large', 'revision:contended', 'objects:unavailable', 'objects:refused'],
-  handler: async (ctx, { params: { id }, body }) => {
-    const { artifact } = await uploadAgain(ctx, id, body);
+  handler: async (ctx, { params: { id }, body, headers }) => {
+    const { artifact } = await uploadAgain(ctx, id, body, revisionFromIfMatch(headers));
     return { status: 200, body: artifact, headers: { etag: etagOf(artifact.revision ?? 1) } };
   },
 });
@@ -139,14 +139,16 @@ const contentRoute = defineRoute({
     'objects:refused',
   ],
   handler: async (ctx, { params: { id }, body, headers }) =>
-    changedReply(
-      await putContent(ctx, id, {
-        body: readableOf(body),
-        size_bytes: contentLength(headers),
-        content_type: headers.get('content-type') ?? undefined,
-        sha256: declaredSha256(headers),
-        expectedRevision: revisionFromIfMatch(headers),
-      }),
+    withBytes(body, async (bytes) =>
+      changedReply(
+        await putContent(ctx, id, {
+          body: bytes,
+          size_bytes: contentLength(headers),
+          content_type: headers.get('content-type') ?? undefined,
+          sha256: declaredSha256(headers),
+          expectedRevision: revisionFromIfMatch(headers),
+        }),
+      ),
     ),
 });
 
@@ -173,7 +175,8 @@ const completeRoute = defineRoute({
     'objects:unavailable',
     'objects:refused',
   ],
-  handler: async (ctx, { params: { id }, body }) => changedReply(await completeUpload(ctx, id, body)),
+  handler: async (ctx, { params: { id }, body, headers }) =>
+    changedReply(await completeUpload(ctx, id, body, revisionFromIfMatch(headers))),
 });
 
 const getRoute = defineRoute({
@@ -307,7 +310,8 @@ const undeleteRoute = defineRoute({
     'objects:unavailable',
     'objects:refused',
   ],
-  handler: async (ctx, { params: { id } }) => changedReply(await undeleteArtifact(ctx, id)),
+  handler: async (ctx, { params: { id }, headers }) =>
+    changedReply(await undeleteArtifact(ctx, id, revisionFromIfMatch(headers))),
 });
 
 const versionsRoute = defineRoute({
@@ -344,7 +348,8 @@ const restoreRoute = defineRoute({
     'objects:unavailable',
     'objects:refused',
   ],
-  handler: async (ctx, { params: { id, version_id } }) => changedReply(await restoreVersion(ctx, id, version_id)),
+  handler: async (ctx, { params: { id, version_id }, headers }) =>
+    changedReply(await restoreVersion(ctx, id, version_id, revisionFromIfMatch(headers))),
 });
 
 const holdRoute = defineRoute({
@@ -367,7 +372,8 @@ const holdRoute = defineRoute({
     'objects:unavailable',
     'objects:refused',
   ],
-  handler: async (ctx, { params: { id }, body }) => changedReply(await holdArtifact(ctx, id, body)),
+  handler: async (ctx, { params: { id }, body, headers }) =>
+    changedReply(await holdArtifact(ctx, id, body, revisionFromIfMatch(headers))),
 });
 
 export const artifactRoutes: Route[] = [

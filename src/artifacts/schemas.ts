@@ -178,7 +178,7 @@ export const uploadInstructionsSchema = z
 export type UploadInstructions = z.output<typeof uploadInstructionsSchema>;
 
 export const artifactWithUploadSchema = artifactSchema
-  .extend({ upload: uploadInstructionsSchema })
+  .extend({ upload: uploadInstructionsSchema.optional() })
   .meta({ id: 'ArtifactWithUpload' });
 
 export const versionSchema = z

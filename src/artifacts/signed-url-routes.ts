@@ -3,7 +3,7 @@ import type { BucketEvent } from '../bucket-events/event.js';
 import { recordEvents } from '../bucket-events/record.js';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
-import { bytesReply, contentLength, readableOf } from '../http/bytes.js';
+import { bytesReply, contentLength, withBytes } from '../http/bytes.js';
 import { defineRoute, type Reply, type Route } from '../http/route.js';
 import type { Grant } from '../objects/disk/grants.js';
 import type { StoredObject } from '../objects/port.js';
@@ -97,17 +97,17 @@ const writeRoute = defineRoute({
     'artifact:upload_not_found',
     'artifact:too_many_versions',
   ],
-  handler: async (ctx, { params: { token }, body, headers, raw }) => {
-    const grant = granted(ctx, token, raw.method);
-    const { bucket, key, upload_id, part_number } = grant;
-    const { size_bytes, content_type } = checkAgainst(ctx, grant, headers);
-    const bytes = readableOf(body);
-    if (upload_id !== undefined && part_number !== undefined)
-      return stored(await ctx.objects.putPart({ bucket, key, upload_id }, part_number, bytes, { size_bytes }));
-    const put = await ctx.objects.put({ bucket, key }, bytes, { size_bytes, content_type });
-    await recordEvents(ctx, [putEvent(ctx, { bucket, key }, put, { size_bytes, content_type })]);
-    return stored(put);
-  },
+  handler: async (ctx, { params: { token }, body, headers, raw }) =>
+    withBytes(body, async (bytes) => {
+      const grant = granted(ctx, token, raw.method);
+      const { bucket, key, upload_id, part_number } = grant;
+      const { size_bytes, content_type } = checkAgainst(ctx, grant, headers);
+      if (upload_id !== undefined && part_number !== undefined)
+        return stored(await ctx.objects.putPart({ bucket, key, upload_id }, part_number, bytes, { size_bytes }));
+      const put = await ctx.objects.put({ bucket, key }, bytes, { size_bytes, content_type });
+      await recordEvents(ctx, [putEvent(ctx, { bucket, key }, put, { size_bytes, content_type })]);
+      return stored(put);
+    }),
 });
 
 /** What a store of its own would tell us now. The event is a hint: should a crash keep it from us, reconcile finds the object. */

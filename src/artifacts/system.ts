@@ -3,7 +3,7 @@ import type { Context, Services } from '../context.js';
 import { ALL_SCOPES } from '../keys/scopes.js';
 
 /** A context for what this server does by itself; the audit log shows it as the key `system:<who>`. */
-export function systemContext(services: Services, who: 'bucket-events' | 'reconcile'): Context {
+export function systemContext(services: Services, who: 'bucket-events' | 'reconcile' | 'sessions'): Context {
   return {
     ...services,
     principal: {

@@ -1,19 +1,17 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
-import { answeredBefore } from '../surreal/answered.js';
-import { type Changed, changeArtifact } from './change.js';
+import { beginChange, type Changed, changeArtifact } from './change.js';
 import { stepsEnd } from './delete.js';
-import { type ArtifactRow, readArtifact } from './row.js';
+import type { ArtifactRow } from './row.js';
 import { broughtBack, comingBack } from './states.js';
 
 /**
  * Brings a deleted or expired artifact back, as the version that it was.
  * @throws AcervoError `artifact:gone` when its bytes are, `artifact:not_found`, `artifact:not_stored` (never had any)
  */
-export async function undeleteArtifact(ctx: Context, id: string): Promise<Changed> {
-  const row = await readArtifact(ctx, id);
-  const before = await answeredBefore(ctx.db, ctx.operation);
-  if (before !== undefined) return { artifact: row, audit_id: before.audit_id };
+export async function undeleteArtifact(ctx: Context, id: string, expectedRevision?: number): Promise<Changed> {
+  const { row, before } = await beginChange(ctx, id, expectedRevision);
+  if (before !== undefined) return before;
   if (row.status === 'stored') return { artifact: row, audit_id: undefined };
   if (row.status !== 'deleted' && row.status !== 'expired')
     throw new AcervoError('artifact:not_stored', { detail: `The artifact is ${row.status}.` });

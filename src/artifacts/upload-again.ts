@@ -1,8 +1,8 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
-import { changeArtifact } from './change.js';
+import { beginChange, changeArtifact } from './change.js';
 import { type ReservedArtifact, withInstructions } from './reserve.js';
-import { type ArtifactRow, type PendingUpload, readArtifact } from './row.js';
+import type { ArtifactRow, PendingUpload } from './row.js';
 import type { UploadInput } from './schemas.js';
 import { awaiting } from './states.js';
 import { checkSize, plannedUpload, reservedUntil } from './upload.js';
@@ -12,8 +12,15 @@ import { checkSize, plannedUpload, reservedUntil } from './upload.js';
  * upload of a further version. What is declared anew replaces the upload under way.
  * @throws AcervoError `request:invalid` (a new upload needs `size_bytes`), `artifact:not_found`, `artifact:not_reserved`
  */
-export async function uploadAgain(ctx: Context, id: string, input: UploadInput): Promise<ReservedArtifact> {
-  const ended = await endedUploadId(ctx, await readArtifact(ctx, id));
+export async function uploadAgain(
+  ctx: Context,
+  id: string,
+  input: UploadInput,
+  expectedRevision?: number,
+): Promise<ReservedArtifact> {
+  const { row, before } = await beginChange(ctx, id, expectedRevision);
+  if (before !== undefined) return { artifact: await withInstructions(ctx, row), audit_id: before.audit_id };
+  const ended = await endedUploadId(ctx, row);
   let replaced: PendingUpload | undefined;
   const { artifact, audit_id } = await changeArtifact(
     ctx,
@@ -27,7 +34,8 @@ export async function uploadAgain(ctx: Context, id: string, input: UploadInput):
     { operation: ctx.operation },
   );
   const { bucket, key } = artifact;
-  if (replaced?.upload_id !== undefined) await ctx.objects.abortUpload({ bucket, key, upload_id: replaced.upload_id });
+  if (replaced?.upload_id !== undefined && replaced.upload_id !== artifact.upload?.upload_id)
+    await ctx.objects.abortUpload({ bucket, key, upload_id: replaced.upload_id });
   return { artifact: await withInstructions(ctx, artifact), audit_id };
 }
 

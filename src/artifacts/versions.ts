@@ -1,7 +1,6 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
-import { answeredBefore } from '../surreal/answered.js';
-import type { Changed } from './change.js';
+import { beginChange, type Changed } from './change.js';
 import { confirm, versionIdOf } from './landing.js';
 import { type ArtifactRow, readArtifact, type Version } from './row.js';
 
@@ -37,10 +36,14 @@ export async function readVersion(ctx: Context, row: ArtifactRow, version_id: st
  * @throws AcervoError `artifact:not_found`, `artifact:gone` when the bytes are, `artifact:not_reserved` when the artifact
  *   is deleted
  */
-export async function restoreVersion(ctx: Context, id: string, version_id: string): Promise<Changed> {
-  const row = await readArtifact(ctx, id);
-  const before = await answeredBefore(ctx.db, ctx.operation);
-  if (before !== undefined) return { artifact: row, audit_id: before.audit_id };
+export async function restoreVersion(
+  ctx: Context,
+  id: string,
+  version_id: string,
+  expectedRevision?: number,
+): Promise<Changed> {
+  const { row, before } = await beginChange(ctx, id, expectedRevision);
+  if (before !== undefined) return before;
   if (row.status !== 'stored')
     throw new AcervoError('artifact:not_found', { detail: `The artifact is ${row.status}.` });
   const { current, created_at: _created, ...version } = await readVersion(ctx, row, version_id);

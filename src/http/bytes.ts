@@ -84,6 +84,35 @@ export function declaredSha256(headers: Headers): string | undefined {
   return digest.toString('hex');
 }
 
-/** The request's bytes as a stream of Node. */
-export const readableOf = (body: ReadableStream<Uint8Array>): Readable =>
-  Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]);
+/** So much of a body that was refused is still read, so that its connection can go on; then it is cut. */
+const MAX_DRAINED_BYTES = 64 * 1024 * 1024;
+const MAX_DRAIN_MS = 30_000;
+
+/** Hands a request's bytes to `work` as a stream of Node. What `work` has not begun to read is read away. */
+export async function withBytes<Result>(
+  body: ReadableStream<Uint8Array>,
+  work: (bytes: Readable) => Promise<Result>,
+): Promise<Result> {
+  const bytes = Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]);
+  try {
+    return await work(bytes);
+  } finally {
+    if (!bytes.readableDidRead && !bytes.destroyed) await drain(bytes);
+  }
+}
+
+async function drain(bytes: Readable): Promise<void> {
+  const cut = setTimeout(() => bytes.destroy(), MAX_DRAIN_MS);
+  let drained = 0;
+  try {
+    for await (const chunk of bytes) {
+      drained += (chunk as Uint8Array).byteLength;
+      // Leaving the loop destroys the stream, and with it the connection.
+      if (drained > MAX_DRAINED_BYTES) break;
+    }
+  } catch {
+    // The client has left: there is nobody to go on with.
+  } finally {
+    clearTimeout(cut);
+  }
+}

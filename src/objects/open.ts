@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, ConfigError } from '../config.js';
+import { absentStore } from './absent.js';
 import type { BucketAdmin } from './admin.js';
 import { counted } from './counted.js';
 import { createDiskAdmin } from './disk/admin.js';
+import { DirectoryInUseError } from './disk/lock.js';
 import { DiskStore } from './disk/store.js';
 import type { LifecycleRule } from './lifecycle.js';
 import { parseLifecycle } from './lifecycle-xml.js';
@@ -30,10 +32,15 @@ export interface OpenObjects {
   disk: DiskStore | undefined;
   admin: BucketAdmin;
   lifecycle: LifecycleRule[];
+  /** Why this node has no files: all operations fail with `objects:unavailable`. */
+  trouble?: Error;
   close(): Promise<void>;
 }
 
-/** @throws ConfigError for a lifecycle.xml that is wrong, Error when another process has the directory */
+/**
+ * Opens the object store. A directory that another process has leaves this node without files.
+ * @throws ConfigError for a lifecycle.xml that is wrong
+ */
 export async function openObjects(
   config: Pick<Config, 'objects' | 'dataDir'>,
   { secret, publicUrl, clock, onRequest = () => undefined }: ObjectsOptions,
@@ -46,7 +53,14 @@ export async function openObjects(
     return { store, disk: undefined, admin, lifecycle, close: async () => undefined };
   }
   const root = join(config.dataDir, 'objects');
-  const disk = await DiskStore.open({ root, buckets, secret, publicUrl: () => `${publicUrl()}/objects`, clock });
+  const options = { root, buckets, secret, publicUrl: () => `${publicUrl()}/objects`, clock };
+  const disk = await DiskStore.open(options).catch((error: unknown) => {
+    // Several nodes on one database server, without an object store that they could share: one of them has the files.
+    if (!(error instanceof DirectoryInUseError)) throw error;
+    return error;
+  });
+  if (disk instanceof Error)
+    return { store: absentStore(disk), disk: undefined, admin, lifecycle, close: async () => undefined, trouble: disk };
   return { store: counted(disk, onRequest), disk, admin, lifecycle, close: disk.close };
 }
 

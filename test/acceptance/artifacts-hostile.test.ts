@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { artifactsOf, bytesOf, MIB, reconciled, sendBytes, sendWell, sha256 } from '../support/artifacts.js';
@@ -256,6 +257,30 @@ describe.skipIf(objectsUnavailable)('hostile names and races', () => {
       expectProblem(await api.complete(body.id), 409, 'artifact:upload_incomplete');
       expect((await api.put(body.id, bytes)).body).toMatchObject({ status: 'stored', sha256: sha256(bytes) });
       expect((await reconciled(all.product)).filter(({ artifact_id }) => artifact_id === body.id)).toEqual([]);
+    });
+
+    it('can go on with its connection, or is told that it cannot, when its bytes are not read', async () => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const { hostname, port } = new URL(all.product.url);
+      const send = (method: string, path: string, bytes?: Buffer): Promise<IncomingMessage> =>
+        new Promise((resolve, reject) => {
+          const length = bytes === undefined ? {} : { 'content-length': bytes.length };
+          const headers = { authorization: `Bearer ${all.product.key}`, ...length };
+          const sent = request({ hostname, port, method, path, agent, headers }, (answer) => {
+            answer.resume().on('end', () => resolve(answer));
+          });
+          sent.on('error', reject);
+          sent.end(bytes);
+        });
+      const { id } = await api.stored(bytesOf(3));
+      const { body } = await api.reserve({ size_bytes: 3 });
+      const refused = await send('PUT', `/v1/artifacts/${body.id}/content`, bytesOf(2 * MIB));
+      expect(refused.statusCode).toBe(400);
+      const until = performance.now() + 1500;
+      while (performance.now() < until) expect((await send('GET', `/v1/artifacts/${id}`)).statusCode).toBe(200);
+      const taken = await send('PUT', `/v1/artifacts/${body.id}/content`, bytesOf(3));
+      expect(taken.statusCode).toBe(200);
+      agent.destroy();
     });
 
     it('in the middle of a download harms nobody', async () => {

@@ -41,12 +41,15 @@ async function removeStale(path: string): Promise<boolean> {
   return true;
 }
 
+/** Another process holds the directory. */
+export class DirectoryInUseError extends Error {}
+
 /**
  * Holds a directory for this process alone: a Unix socket that the holder listens on. The kernel knows whether somebody
  * listens, also after kill -9, with process ids used again, and between containers that share the directory; a file with
  * a process id knows none of that.
  * @returns what lets go of it
- * @throws Error when another process holds it
+ * @throws DirectoryInUseError
  */
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
   let handle: FileHandle | undefined;
@@ -76,5 +79,5 @@ async function take(path: string, directory: string): Promise<Server> {
     }
     if (!(await removeStale(path))) break;
   }
-  throw new Error(`${directory} is in use by another process.`);
+  throw new DirectoryInUseError(`${directory} is in use by another process.`);
 }
