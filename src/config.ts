@@ -82,6 +82,10 @@ const environmentSchema = z.object({
   ACERVO_UPLOAD_MAX_SECONDS: integer(21_600, 0, 604_800),
   ACERVO_RECONCILE_INTERVAL_SECONDS: integer(3600, 0, 604_800),
   ACERVO_RECONCILE_GRACE_SECONDS: integer(3600, 0, 604_800),
+  ACERVO_SESSION_IDLE_SECONDS: integer(86_400, 0, 31_536_000),
+  ACERVO_AUDIT_SEAL_INTERVAL_SECONDS: integer(5, 1, 3600),
+  ACERVO_AUDIT_READS: z.enum(['off', 'on']).default('off'),
+  ACERVO_LIVE_MAX_CONNECTIONS: integer(2_000, 0, 100_000),
   ACERVO_FAULT_POINT: optionalText,
 });
 
@@ -163,6 +167,14 @@ export interface Config {
   /** Where clients reach this server, without a slash at the end; undefined: where it listens. */
   publicUrl: string | undefined;
   objects: ObjectsConfig;
+  /** After so long without a sign of life a session is abandoned; 0: never. */
+  sessionIdleSeconds: number;
+  /** How often settled rows of the audit log are sealed. */
+  auditSealIntervalSeconds: number;
+  /** Are reads of single resources, of their content, and searches recorded in the audit log? */
+  auditReads: boolean;
+  /** Sockets, event streams and waiting requests that follow changes. */
+  liveMaxConnections: number;
   /** Ends the process at this point (src/fault-points.ts): for tests of what a crash leaves behind. */
   faultPoint: string | undefined;
 }
@@ -237,6 +249,10 @@ function grouped(env: Environment): Config {
     bulk: { maxLines: env.ACERVO_BULK_MAX_LINES, concurrency: env.ACERVO_BULK_CONCURRENCY },
     publicUrl: env.ACERVO_PUBLIC_URL?.replace(/\/+$/, ''),
     objects: objectsOf(env),
+    sessionIdleSeconds: env.ACERVO_SESSION_IDLE_SECONDS,
+    auditSealIntervalSeconds: env.ACERVO_AUDIT_SEAL_INTERVAL_SECONDS,
+    auditReads: env.ACERVO_AUDIT_READS === 'on',
+    liveMaxConnections: env.ACERVO_LIVE_MAX_CONNECTIONS,
     faultPoint: env.ACERVO_FAULT_POINT,
   };
 }

@@ -7,6 +7,7 @@ import type { PassFaultPoint } from './fault-points.js';
 import type { Metrics } from './health/metrics.js';
 import type { CursorSigner } from './http/cursor.js';
 import type { Scope } from './keys/scopes.js';
+import type { Live } from './live/live.js';
 import type { Grant } from './objects/disk/grants.js';
 import type { LifecycleRule } from './objects/lifecycle.js';
 import type { ObjectStore } from './objects/port.js';
@@ -49,6 +50,7 @@ export interface Services {
    */
   openSignedUrl: ((token: string, method: string) => Grant) | undefined;
   cursors: CursorSigner;
+  live: Live;
   metrics: Metrics;
   log: Logger;
   clock: () => Date;

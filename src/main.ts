@@ -2,23 +2,32 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import { createApp } from './app.js';
+import { createFailureRecorder } from './audit/failures.js';
+import { createReadRecorder } from './audit/reads.js';
+import { startRollup } from './audit/rollup.js';
+import { startSealer } from './audit/seal/sealer.js';
 import { banner, firstKeyNotice, reachable } from './banner.js';
 import { startJanitor } from './bucket-events/janitor.js';
 import { startEventWorker } from './bucket-events/worker.js';
 import { ConfigError, readConfig } from './config.js';
+import { PENDING_DECISIONS } from './decisions/embed-pending.js';
+import type { Gate } from './http/authenticate.js';
 import { listen } from './http/server.js';
 import { ensureAdminKey } from './keys/admin-key.js';
 import { createAuthenticator } from './keys/authenticator.js';
 import { createDenialRecorder } from './keys/denials.js';
-import { startEmbeddingWorker } from './knowledge/embed-pending.js';
+import { PENDING_DOCUMENTS, startEmbeddingWorker } from './knowledge/embed-pending.js';
+import { LiveSockets } from './live/sockets.js';
 import type { BucketAdmin } from './objects/admin.js';
 import { startReconcile } from './reconcile/schedule.js';
 import { openServices, withDefaultDatabase } from './services.js';
+import { startSessionWorker } from './sessions/idle.js';
 import { startSweep } from './sweep.js';
 
 const EMBED_INTERVAL_MS = 5_000;
 const EVENT_INTERVAL_MS = 2_000;
 const JANITOR_INTERVAL_MS = 3_600_000;
+const ROLLUP_INTERVAL_MS = 10_000;
 const SWEEP_INTERVAL_MS = 600_000;
 const GRACE_MS = 10_000;
 const WORKER_GRACE_MS = 2_000;
@@ -84,20 +93,36 @@ async function start(): Promise<void> {
   const token = await ensureAdminKey(control, config, clock);
   if (token !== undefined) process.stdout.write(firstKeyNotice(token));
   const authenticator = createAuthenticator(control, { ...services, adminKey: config.adminKey });
-  const server = await listen(createApp(services, { authenticator, onDenied: createDenialRecorder() }), config);
+  const reads = config.auditReads ? createReadRecorder(services) : undefined;
+  const gate: Gate = {
+    authenticator,
+    onDenied: createDenialRecorder(),
+    onFailed: createFailureRecorder(),
+    ...(reads && { onRead: reads.onRead }),
+  };
+  const app = createApp(services, gate);
+  const sockets = new LiveSockets(services, authenticator, async (request, incoming) =>
+    app.fetch(request, { incoming }),
+  );
+  const { host, port } = config;
+  const server = await listen(app, { host, port, upgrade: (...connection) => sockets.upgrade(...connection) });
   listensAt(reachable(server.url));
   const workers = [
-    startEmbeddingWorker(services, EMBED_INTERVAL_MS),
+    startEmbeddingWorker(services, [PENDING_DOCUMENTS, PENDING_DECISIONS], EMBED_INTERVAL_MS),
     startEventWorker(services, EVENT_INTERVAL_MS),
     startJanitor(services, disk, JANITOR_INTERVAL_MS),
     startReconcile(services, config.objects.reconcileIntervalSeconds),
+    startSessionWorker(services, config.sessionIdleSeconds),
+    startRollup(services, ROLLUP_INTERVAL_MS),
+    startSealer(services, config.auditSealIntervalSeconds),
     startSweep(services, SWEEP_INTERVAL_MS),
   ];
   endOnSignal(log, async () => {
+    services.live.close();
     const stopped = Promise.all(workers.map((stop) => stop()));
     await server.close(GRACE_MS);
     // A worker may be waiting for a database that is away; its round is taken up again by whoever starts next.
-    await Promise.race([stopped, sleep(WORKER_GRACE_MS)]);
+    await Promise.race([Promise.all([stopped, reads?.stop()]), sleep(WORKER_GRACE_MS)]);
     await close();
   });
   process.stdout.write(

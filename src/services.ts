@@ -10,6 +10,7 @@ import { faultPoints } from './fault-points.js';
 import { createMetrics } from './health/metrics.js';
 import { CursorSigner } from './http/cursor.js';
 import { MAX_CONTENT_BYTES } from './knowledge/schemas.js';
+import { Live } from './live/live.js';
 import type { BucketAdmin } from './objects/admin.js';
 import { openGrant } from './objects/disk/grants.js';
 import type { DiskStore } from './objects/disk/store.js';
@@ -50,8 +51,13 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
   const embedder = createEmbedder(config.embedding);
   const metrics = createMetrics(embedder.usage);
   const slow = setTimeout(() => log.warn(`waiting for the database: ${dataPlace(config)}`), SLOW_OPEN_MS);
+  let committed = () => {};
   const databases = await openDatabases(config, embedder.space, {
-    transaction: (outcome) => outcome === 'committed' && metrics.databaseTransactions.inc(),
+    transaction: (outcome) => {
+      if (outcome !== 'committed') return;
+      metrics.databaseTransactions.inc();
+      committed();
+    },
     conflict: () => metrics.databaseConflicts.inc(),
   }).finally(() => clearTimeout(slow));
   directory?.mark();
@@ -63,6 +69,8 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
     clock,
     ttlSeconds: CURSOR_TTL_SECONDS,
   });
+  const live = new Live({ db, control, cursors, metrics, log, clock, maxConnections: config.liveMaxConnections });
+  committed = () => live.tail.wake();
   const secret = await sharedSecret(control, 'object-urls');
   let url = '';
   const objects = await openObjects(config, {
@@ -79,7 +87,7 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
   const openSignedUrl = disk && ((token: string, method: string) => openGrant(secret, token, method, clock()));
   return {
     services: {
-      ...{ config, db, control, embedder, cursors, metrics, log, clock, openSignedUrl, lifecycle },
+      ...{ config, db, control, embedder, cursors, live, metrics, log, clock, openSignedUrl, lifecycle },
       objects: store,
       extractor,
       bucketEvents: createEventInbox(db),
@@ -91,6 +99,7 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
       url = at;
     },
     close: async () => {
+      live.close();
       extractor.close();
       await objects.close();
       await databases.close();

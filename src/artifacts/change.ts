@@ -78,23 +78,23 @@ export async function writeArtifact(
   next: Next,
   { revision, operation }: { revision: number; operation?: RequestOperation | undefined },
 ): Promise<Changed> {
-  const { salt, state_digest } = salted(digestOf(next.row));
+  const { audit_values, ...params } = artifactParams(id, next, revision);
   const committed = await ctx.db.transact<{ id: string }>({
     query: 'artifacts/put',
-    params: {
-      id,
-      row: { ...withDates(next.row), state_digest },
-      expected_revision: revision,
-      version: next.version,
-      gone: next.gone ?? [],
-      action: next.action,
-      status: next.status,
-      audit_values: [{ salt, columns: filterColumns(next.row) }],
-    },
+    params: { ...params, audit_values: [audit_values] },
     operation: operation ?? { id: uuidv7(), request_digest: '' },
     audit: auditDraft(ctx, `artifact:${id}`, next.row.agent_id),
   });
   return { artifact: await readArtifact(ctx, committed.answer.id), audit_id: committed.audit_id };
+}
+
+/** What `artifacts/put` takes, and the part of its audit row that may be erased. */
+export function artifactParams(id: string, next: Next, expected_revision: number) {
+  const { salt, state_digest } = salted(digestOf(next.row));
+  const { version, gone = [], action, status } = next;
+  const row = { ...withDates(next.row), state_digest };
+  const audit_values = { salt, columns: filterColumns(next.row) };
+  return { id, row, expected_revision, version, gone, action, status, audit_values };
 }
 
 /** The columns that the schema has as times. */
@@ -107,6 +107,7 @@ function withDates(row: ArtifactColumns): Record<string, unknown> {
 function filterColumns({
   bucket,
   name,
+  user,
   status,
   agent_id,
   session_id,
@@ -114,5 +115,5 @@ function filterColumns({
   size_bytes,
   metadata,
 }: ArtifactColumns) {
-  return { bucket, name, status, agent_id, session_id, content_type, size_bytes, metadata };
+  return { bucket, name, user, status, agent_id, session_id, content_type, size_bytes, metadata };
 }

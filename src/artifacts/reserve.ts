@@ -36,7 +36,11 @@ export async function withInstructions(ctx: Context, row: ArtifactRow): Promise<
   return upload === undefined ? shown : { ...shown, upload: await uploadInstructions(ctx, ready) };
 }
 
-function reservation(ctx: Context, id: string, input: ReserveInput): ArtifactColumns {
+/**
+ * The pointer of a new artifact, checked.
+ * @throws AcervoError as `reserveArtifact` says, but for what others have taken
+ */
+export function reservation(ctx: Context, id: string, input: ReserveInput): ArtifactColumns {
   const { entity, user, session_id, name, metadata = {}, size_bytes, content_type, sha256 } = input;
   const bucket = ctx.config.objects.buckets.find((one) => one.name === input.bucket);
   if (bucket === undefined) throw new AcervoError('artifact:bucket_not_found');

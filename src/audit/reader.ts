@@ -13,6 +13,9 @@ const MAX_SEEN = 200_000;
 /** Rows given out by one `poll`, and ids read by one query. */
 const PAGE_ROWS = 1_000;
 
+/** What `recent` re-reads: rows that commit out of order do so within milliseconds, but for the largest documents. */
+const RECENT_SECONDS = 1;
+
 /** A cursor that stands before every row. */
 export const BEGINNING = '1970-01-01T00:00:00Z';
 
@@ -34,7 +37,7 @@ export interface AuditRow {
 
 type RowId = [string, string];
 
-interface Head {
+export interface Head {
   now: string;
   newest?: string;
 }
@@ -42,28 +45,29 @@ interface Head {
 const textOf = (id: RowId): string => `${id[0]}_${id[1]}`;
 
 /** Orders RFC 3339 times of differing precision: `…:05Z` is before `…:05.1Z`, which text order would not say. */
-function earlier(a: string, b: string): string {
+export function earlier(a: string, b: string): string {
   return sortable(a) <= sortable(b) ? a : b;
 }
 
-function later(a: string, b: string): string {
+export function later(a: string, b: string): string {
   return sortable(a) >= sortable(b) ? a : b;
 }
 
-function sortable(time: string): string {
+/** Text that sorts as the times do. */
+export function sortable(time: string): string {
   const [seconds = '', fraction = ''] = time.replace('Z', '').split('.');
   return `${seconds}.${fraction.padEnd(9, '0')}`;
 }
 
-function minusSettle(time: string): string {
+function minusSeconds(time: string, seconds: number): string {
   const [, fraction] = time.replace('Z', '').split('.');
-  const whole = new Date(Math.floor(Date.parse(time) / 1000) * 1000 - SETTLE_SECONDS * 1000).toISOString().slice(0, 19);
+  const whole = new Date(Math.floor(Date.parse(time) / 1000) * 1000 - seconds * 1000).toISOString().slice(0, 19);
   return fraction === undefined ? `${whole}Z` : `${whole}.${fraction}Z`;
 }
 
 /** Behind this time no row can appear any more: never later than the newest row, in case the clock ran ahead. */
 function settledEdge(head: Head): string {
-  return head.newest === undefined ? BEGINNING : earlier(minusSettle(head.now), head.newest);
+  return head.newest === undefined ? BEGINNING : earlier(minusSeconds(head.now, SETTLE_SECONDS), head.newest);
 }
 
 /**
@@ -80,56 +84,93 @@ export async function settledCursor(db: Database): Promise<string> {
  */
 export class AuditReader {
   readonly #db: Database;
-  readonly #seen = new Set<string>();
+  readonly #seen: Set<string>;
   #edge: string;
   /** Where an unfinished pass over the window goes on. */
   #after: RowId | undefined;
   #head: Head | undefined;
+  /** The newest time given out. */
+  #newest: string;
 
-  constructor(db: Database, cursor: string = BEGINNING) {
+  /** @param seen ids behind the cursor that need not be given out: somebody else has given them */
+  constructor(db: Database, cursor: string = BEGINNING, seen: Iterable<string> = []) {
     this.#db = db;
     this.#edge = cursor;
+    this.#newest = cursor;
+    this.#seen = new Set(seen);
   }
 
   /** The settled edge: a reader that starts here sees every row that this one has not given out, and some again. */
   get cursor(): string {
-    return this.#edge;
+    // Within a pass, what lies before both its place and the edge has been given, and nothing more can appear there.
+    if (this.#head === undefined || this.#after === undefined) return this.#edge;
+    return later(this.#edge, earlier(this.#after[0], settledEdge(this.#head)));
   }
 
   /**
-   * Up to 1 000 rows not given out before, in the order of their ids within this answer. An empty answer means that
-   * the log has been read to its end.
+   * Up to `maxRows` (at most 1 000) rows not given out before, in the order of their ids within this answer. An empty
+   * answer means that the log has been read to its end.
    * @throws AcervoError `database:unavailable`; the next call goes on where this one began
    */
-  async poll(): Promise<AuditRow[]> {
+  async poll(maxRows: number = PAGE_ROWS): Promise<AuditRow[]> {
     // The clock is read before the scan, so that whatever commits during the scan is still inside the next window.
     this.#head ??= await this.#db.query<Head>('audit/head');
-    const fresh: RowId[] = [];
-    let after = this.#after;
-    let finished = false;
-    while (!finished && fresh.length < PAGE_ROWS) {
-      const ids = await this.#db.query<RowId[]>('audit/ids', {
-        from: after?.[0] ?? this.#edge,
-        from_uuid: after?.[1],
-        limit: PAGE_ROWS,
-      });
-      fresh.push(...ids.filter((id) => !this.#seen.has(textOf(id))));
-      after = ids.at(-1);
-      finished = ids.length < PAGE_ROWS;
-    }
-    const rows = fresh.length === 0 ? [] : await this.#fetch(fresh);
-    for (const id of fresh) this.#seen.add(textOf(id));
+    const { fresh, after, finished } = await this.#scan(this.#after, this.#edge, maxRows);
+    const rows = await this.#fetch(fresh);
+    // What is settled is behind the next window: it need not be remembered.
+    this.#remember(fresh, settledEdge(this.#head));
     this.#after = finished ? undefined : after;
     if (finished) this.#settle();
     return rows;
   }
 
+  /**
+   * What `poll` would give of the newest second alone: cheap however many rows the window has. Call it when something
+   * has been committed, and `poll` all the same for what commits later than that.
+   * @throws AcervoError `database:unavailable`
+   */
+  async recent(): Promise<AuditRow[]> {
+    if (this.#after !== undefined) return this.poll();
+    const from = later(this.#edge, minusSeconds(this.#newest, RECENT_SECONDS));
+    const { fresh } = await this.#scan(undefined, from, PAGE_ROWS);
+    const rows = await this.#fetch(fresh);
+    this.#remember(fresh, this.#edge);
+    return rows;
+  }
+
+  async #scan(place: RowId | undefined, from: string, maxRows: number) {
+    const fresh: RowId[] = [];
+    let after = place;
+    let finished = false;
+    while (!finished && fresh.length < maxRows) {
+      const ids = await this.#db.query<RowId[]>('audit/ids', {
+        from: after?.[0] ?? from,
+        from_uuid: after?.[1],
+        limit: PAGE_ROWS,
+      });
+      for (const id of ids) if (!this.#seen.has(textOf(id))) fresh.push(id);
+      after = ids.at(-1);
+      finished = ids.length < PAGE_ROWS;
+    }
+    if (fresh.length <= maxRows) return { fresh, after, finished };
+    fresh.length = maxRows;
+    return { fresh, after: fresh.at(-1), finished: false };
+  }
+
   async #fetch(ids: RowId[]): Promise<AuditRow[]> {
+    if (ids.length === 0) return [];
     const rows = await this.#db.query<(Omit<AuditRow, 'id'> & { id: RowId })[]>('audit/rows', {
       times: ids.map((id) => id[0]),
       uuids: ids.map((id) => id[1]),
     });
     return rows.map((row) => ({ ...row, id: textOf(row.id) }));
+  }
+
+  #remember(ids: RowId[], settled: string): void {
+    const edge = sortable(settled);
+    for (const id of ids) if (sortable(id[0]) >= edge) this.#seen.add(textOf(id));
+    const last = ids.at(-1);
+    if (last !== undefined) this.#newest = later(this.#newest, last[0]);
   }
 
   #settle(): void {

@@ -1,4 +1,4 @@
-// A client for files, for Node 20.19 or newer and browsers. It shares no code with the server.
+// A client for files and changes, for Node 20.19 or newer and browsers. It shares no code with the server.
 import { Api, type ClientOptions } from './api.js';
 import type { Artifact } from './artifact.js';
 import { type UploadOptions, uploadArtifact } from './upload.js';
@@ -6,6 +6,9 @@ import { type UploadOptions, uploadArtifact } from './upload.js';
 export type { ClientOptions } from './api.js';
 export type { Artifact } from './artifact.js';
 export { AcervoClientError } from './error.js';
+export { createLiveClient, type LiveClient, type LiveOptions } from './live.js';
+export type { LiveHandlers, LiveSubscription } from './live-follower.js';
+export type { Change, LiveRequest } from './live-messages.js';
 export type { UploadOptions, UploadProgress } from './upload.js';
 
 export interface AcervoClient {

@@ -19,6 +19,8 @@ export interface Metrics {
   rateLimited: Counter;
   authDenied: Counter<'code'>;
   embeddingPendingDocuments: Gauge;
+  auditRowsDropped: Counter<'kind'>;
+  auditRollupThrough: Gauge;
   artifactsStored: Counter;
   artifactBytes: Counter<'direction'>;
   presignedUrls: Counter<'cached'>;
@@ -28,6 +30,10 @@ export interface Metrics {
   bucketEventsDead: Gauge;
   reconcileFindings: Counter<'kind' | 'settled'>;
   reconcileLastSuccess: Gauge;
+  sessionsAbandoned: Counter;
+  liveConnections: Gauge;
+  liveChanges: Counter;
+  liveOverflows: Counter;
 }
 
 export const NO_EMBEDDING_USAGE: EmbeddingUsage = { requests: 0, failures: 0, retries: 0, texts: 0, tokens: 0 };
@@ -113,6 +119,20 @@ export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAG
       help: 'When this node has last finished a reconcile, in seconds since 1970.',
       registers,
     }),
+    sessionsAbandoned: counter('sessions_abandoned', 'Sessions abandoned for want of any sign of life.'),
+    auditRowsDropped: counter('audit_rows_dropped', 'Reads and failed writes that were not recorded.', ['kind']),
+    auditRollupThrough: new Gauge({
+      name: 'acervo_audit_rollup_through_timestamp_seconds',
+      help: 'Up to where this node has seen the audit log rolled up, in seconds since 1970.',
+      registers,
+    }),
+    liveConnections: new Gauge({
+      name: 'acervo_live_connections',
+      help: 'Sockets, event streams and waiting requests that follow changes.',
+      registers,
+    }),
+    liveChanges: counter('live_changes', 'Changes sent to those who follow.'),
+    liveOverflows: counter('live_overflows', 'Subscriptions and streams ended for a reader that did not read.'),
     embeddingPendingDocuments: new Gauge({
       name: 'acervo_embedding_pending_documents',
       help: 'Documents whose vectors are still to be made.',

@@ -24,6 +24,10 @@ export interface Gate {
   authenticator: Authenticator;
   /** Records the denial of a known key. It is awaited; when it fails, that is logged and the denial stands. */
   onDenied?(ctx: Context, route: Route): Promise<void>;
+  /** Records a refused write of a known key. Never rejects, and takes a bounded time. `id` is that of the path. */
+  onFailed?(ctx: Context, route: Route, id: string | undefined, error: unknown): Promise<void>;
+  /** Takes note of a request that was answered well, at once. */
+  onRead?(ctx: Context, route: Route, id: string | undefined): void;
 }
 
 /** RFC 6750: `Bearer` and a token68; 512 characters are twice what a configured admin key may have. */

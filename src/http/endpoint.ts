@@ -49,14 +49,27 @@ export function endpoints(services: Services, gate: Gate): (route: Route) => Han
     return ctx;
   }
 
-  async function answer(c: HttpContext, route: Route, expiry: AbortSignal | undefined): Promise<Reply> {
-    const ctx = await admitted(c, route);
+  async function handled(c: HttpContext, route: Route, ctx: Context, expiry: AbortSignal | undefined): Promise<Reply> {
     const { signal: left } = c.req.raw;
     const signal = expiry === undefined ? left : AbortSignal.any([left, expiry]);
     const { input, fingerprint } = await readInput(c, route, signal);
     if (!route.write) return route.handler(ctx, input);
     const operation = operationOf(c.req.header('idempotency-key') ?? null, ctx.principal.key_id, fingerprint);
     return alone(operation, () => route.handler({ ...ctx, operation }, input));
+  }
+
+  /** What comes of a request with a key is recorded, also when it comes after the deadline. */
+  async function answer(c: HttpContext, route: Route, expiry: AbortSignal | undefined): Promise<Reply> {
+    const ctx = await admitted(c, route);
+    if (!needsKey(route)) return handled(c, route, ctx, expiry);
+    try {
+      const reply = await handled(c, route, ctx, expiry);
+      if (reply.status === 200 || reply.status === 206) gate.onRead?.(ctx, route, c.req.param('id'));
+      return reply;
+    } catch (error) {
+      await gate.onFailed?.(ctx, route, c.req.param('id'), error);
+      throw error;
+    }
   }
 
   async function afterDeadline(outcome: PromiseSettledResult<Reply>, requestId: string): Promise<void> {
@@ -72,7 +85,9 @@ export function endpoints(services: Services, gate: Gate): (route: Route) => Han
     async function endpoint(c) {
       c.set('route', route.path);
       const work = (expiry?: AbortSignal) =>
-        route.scope === 'public' ? answer(c, route, expiry) : withinBound(() => answer(c, route, expiry));
+        route.scope === 'public' || route.ownBound
+          ? answer(c, route, expiry)
+          : withinBound(() => answer(c, route, expiry));
       try {
         const reply =
           route.bodyKind === 'stream' || route.bodyKind === 'bytes'

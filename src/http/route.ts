@@ -8,7 +8,12 @@ export const TAGS = {
   knowledge: 'Documents: store, read, change, delete.',
   search: 'Search by words, by meaning, or both.',
   artifacts: 'Files: upload, download, versions, delete, hold.',
+  decisions: 'What agents decided, why, and what came of it.',
+  lineage: 'What led to what.',
+  sessions: 'The runs of agents: their state, their files, what they were about.',
+  live: 'Changes as they are committed, without a gap.',
   objects: 'The object store: its events, and whether it agrees with the database.',
+  audit: 'Who did what: rows, series, exports, erasure.',
   keys: 'Keys and what they may do.',
   health: 'Is it alive, ready, well?',
   docs: 'This API, described by itself.',
@@ -65,6 +70,8 @@ export interface Route {
   body?: z.ZodType;
   bodyKind: BodyKind;
   maxBodyBytes: number;
+  /** True: its answers may last, and are bounded by it instead of by the bound on requests in flight. */
+  ownBound?: boolean;
   /** True: `Idempotency-Key` is honoured. */
   write: boolean;
   responses: Record<number, ResponseFacts>;

@@ -1,5 +1,5 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
@@ -34,6 +34,26 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
   );
 }
 
+/** Takes over a connection that asks for a WebSocket. @returns false when it does not want this one */
+export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+
+/**
+ * A request that asks for another protocol than is wanted is served as if it had not asked (RFC 9110, 7.8), and its
+ * connection ends: the parser has left it. A body cannot be read any more.
+ */
+function serveWithoutUpgrade(server: Server, request: IncomingMessage, socket: Duplex): void {
+  const { headers } = request;
+  if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) {
+    refuseConnection(new Error('a body'), socket);
+    return;
+  }
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as Socket);
+  response.on('finish', () => socket.end());
+  server.emit('request', request, response);
+}
+
 function closer(server: Server): Listening['close'] {
   return (graceMs) =>
     new Promise((resolve) => {
@@ -51,7 +71,10 @@ function closer(server: Server): Listening['close'] {
  * @param port 0 takes a free one
  * @throws Error of node:net, such as EADDRINUSE
  */
-export async function listen(app: Hono<HttpEnv>, { host, port }: { host: string; port: number }): Promise<Listening> {
+export async function listen(
+  app: Hono<HttpEnv>,
+  { host, port, upgrade = () => false }: { host: string; port: number; upgrade?: Upgrade },
+): Promise<Listening> {
   const server = createAdaptorServer({
     fetch: (request, env) => app.fetch(request, env as HttpEnv['Bindings']),
     serverOptions: {
@@ -62,6 +85,10 @@ export async function listen(app: Hono<HttpEnv>, { host, port }: { host: string;
     },
   }) as Server;
   server.on('clientError', refuseConnection);
+  server.on('upgrade', (request, socket, head) => {
+    const wanted = request.headers.upgrade?.toLowerCase() === 'websocket' && upgrade(request, socket, head);
+    if (!wanted) serveWithoutUpgrade(server, request, socket);
+  });
   // A connection that was busy when close() began is idle once its answer is out: end it then, not at its timeout.
   server.on('request', (_request, response) =>
     response.on('close', () => {

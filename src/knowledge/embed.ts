@@ -12,17 +12,20 @@ export interface DocumentVectors {
 /** The ordinal of a vector that stands for a whole document. */
 const WHOLE_DOCUMENT = -1;
 
-function ofCaller(document: PreparedDocument): DocumentVectors['vectors'] {
+/** What is embedded of a document, or of anything that is cut into passages. */
+type Embeddable = Pick<PreparedDocument, 'passages' | 'wholeVector'>;
+
+function ofCaller(document: Embeddable): DocumentVectors['vectors'] {
   const own = document.passages.flatMap(({ ordinal, vector }) => (vector ? [{ ordinal, embedding: vector }] : []));
   return document.wholeVector ? [{ ordinal: WHOLE_DOCUMENT, embedding: document.wholeVector }, ...own] : own;
 }
 
 /** Does the embedder make this document's vectors? Not when the caller brought any: they say what it is about. */
-function needsEmbedder(ctx: Context, document: PreparedDocument): boolean {
+function needsEmbedder(ctx: Context, document: Embeddable): boolean {
   return ctx.embedder.available && ofCaller(document).length === 0;
 }
 
-function withoutEmbedder(document: PreparedDocument): DocumentVectors {
+function withoutEmbedder(document: Embeddable): DocumentVectors {
   const vectors = ofCaller(document);
   return {
     vectors,
@@ -47,7 +50,7 @@ const unmade = (status: 'pending' | 'failed', code?: string): DocumentVectors =>
  */
 export async function embedDocuments(
   ctx: Context,
-  documents: PreparedDocument[],
+  documents: Embeddable[],
   options: { required: boolean; signal?: AbortSignal },
 ): Promise<DocumentVectors[]> {
   const { required, signal } = options;

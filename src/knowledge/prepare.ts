@@ -47,13 +47,17 @@ export interface PreparedDocument {
   };
 }
 
-function depthOf(value: unknown, bound: number): number {
+/** How many objects and lists deep a value is; not counted beyond `bound` + 1. */
+export function depthOf(value: unknown, bound: number): number {
   if (bound < 0 || value === null || typeof value !== 'object') return 0;
   return 1 + Math.max(0, ...Object.values(value).map((member) => depthOf(member, bound - 1)));
 }
 
-/** Whole numbers beyond 2^53 would come back as others: JSON readers keep them as doubles, the SDK refuses them. */
-function refuseInexact(value: unknown, path: string): void {
+/**
+ * Whole numbers beyond 2^53 would come back as others: JSON readers keep them as doubles, the SDK refuses them.
+ * @throws AcervoError `request:invalid`
+ */
+export function refuseInexact(value: unknown, path: string): void {
   if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value))
     throw new AcervoError('request:invalid', { faults: [{ path, message: 'is beyond ±2^53; send it as a string' }] });
   if (value !== null && typeof value === 'object')

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers';
-import { type ArtifactRow, mayRead, storedVersion } from '../artifacts/row.js';
+import { type ArtifactColumns, type ArtifactRow, mayRead, storedVersion } from '../artifacts/row.js';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import type { MinioRef, PutInput } from './schemas.js';
@@ -13,7 +13,8 @@ async function findArtifact(ctx: Context, id: string): Promise<ArtifactRow | und
 }
 
 /** What a document says of its file, so that searches need not ask for it. */
-function refOf({ bucket, key, name, version_id, size_bytes, content_type }: ArtifactRow): MinioRef {
+export function refOf(artifact: ArtifactColumns): MinioRef {
+  const { bucket, key, name, version_id, size_bytes, content_type } = artifact;
   return { bucket, key, name, size_bytes, content_type, ...(version_id === undefined ? {} : { version_id }) };
 }
 

@@ -49,11 +49,26 @@ const MAX_WAITING_DOCUMENTS = 32;
 const oneAtATime = pLimit(1);
 
 /** @throws AcervoError `request:overloaded` when too many large documents are waiting already */
-function inTurn<Result>(passages: number, write: () => Promise<Result>): Promise<Result> {
+export function inTurn<Result>(passages: number, write: () => Promise<Result>): Promise<Result> {
   if (passages <= LARGE_DOCUMENT_PASSAGES) return write();
   if (oneAtATime.pendingCount >= MAX_WAITING_DOCUMENTS)
     throw new AcervoError('request:overloaded', { retryAfterSeconds: 5 });
   return oneAtATime(write);
+}
+
+/** What `knowledge/put` takes, and the part of its audit row that may be erased. */
+export function documentParams(ctx: Context, document: Storable, expectedRevision?: number) {
+  const { row, audit_values } = rowOf(ctx, document);
+  return {
+    id: document.id,
+    row,
+    content: document.content,
+    passages: document.passages?.map(({ ordinal, text }) => ({ ordinal, text })) ?? [],
+    vectors: document.vectors?.vectors ?? [],
+    bound_agent: ctx.principal.agent_id,
+    expected_revision: expectedRevision,
+    audit_values,
+  };
 }
 
 /**
@@ -66,19 +81,10 @@ export async function storeDocument(
   document: Storable,
   { operation, expectedRevision }: { operation: RequestOperation; expectedRevision?: number | undefined },
 ): Promise<StoredDocument> {
-  const { row, audit_values } = rowOf(ctx, document);
+  const { audit_values, ...params } = documentParams(ctx, document, expectedRevision);
   const change = {
     query: 'knowledge/put',
-    params: {
-      id: document.id,
-      row,
-      audit_values: [audit_values],
-      content: document.content,
-      passages: document.passages?.map(({ ordinal, text }) => ({ ordinal, text })) ?? [],
-      vectors: document.vectors?.vectors ?? [],
-      bound_agent: ctx.principal.agent_id,
-      expected_revision: expectedRevision,
-    },
+    params: { ...params, audit_values: [audit_values] },
     operation,
     audit: auditDraft(ctx, `knowledge:${document.id}`, document.columns.agent_id),
   };

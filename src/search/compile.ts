@@ -7,10 +7,21 @@ import { compileFilter } from './filter/compile.js';
  * Only checked whole numbers, checked paths and constants get into the text; everything else is bound.
  */
 
-/** `vectors_<slug>`; the slug comes from our own config, and is checked all the same. */
-function vectorsTable(slug: string): string {
+/** What vectors belong to, and how their tables' names begin. A vector's link to its owner is named as that. */
+const TABLE_PREFIXES = { document: 'vectors_', decision: 'decision_vectors_', session: 'session_vectors_' } as const;
+
+/** Where what is searched by passages lies; its passages and vectors link to it under the name that stands here first. */
+const SEARCHED = {
+  document: { table: 'knowledge_index', passages: 'passages', kind: 'knowledge' },
+  decision: { table: 'agent_decisions', passages: 'decision_passages', kind: 'decision' },
+} as const;
+
+export type Searched = keyof typeof SEARCHED;
+
+/** `vectors_<slug>` and its like; the slug comes from our own config, and is checked all the same. */
+function vectorsTable(slug: string, of: keyof typeof TABLE_PREFIXES = 'document'): string {
   if (!/^[a-z0-9_]{1,60}$/.test(slug)) throw new Error(`not a space: ${slug}`);
-  return `vectors_${slug}`;
+  return `${TABLE_PREFIXES[of]}${slug}`;
 }
 
 function wholeNumber(value: number): string {
@@ -18,10 +29,10 @@ function wholeNumber(value: number): string {
   return String(value);
 }
 
-/** ` AND <filter>` on the document that a row links to; nothing without a filter. */
-function andDocument(filter: Filter | undefined): CompiledStatement {
+/** ` AND <filter>` on the document, decision or session that a row links to; nothing without a filter. */
+function andOwner(filter: Filter | undefined, of: keyof typeof TABLE_PREFIXES = 'document'): CompiledStatement {
   if (filter === undefined) return { text: '', params: {} };
-  const { text, params } = compileFilter(filter, 'document.');
+  const { text, params } = compileFilter(filter, `${of}.`);
   return { text: ` AND ${text}`, params };
 }
 
@@ -32,16 +43,18 @@ export interface TextStatement {
   filter: Filter | undefined;
   limit: number;
   highlight: boolean;
+  /** Whose passages. */
+  of: Searched;
 }
 
 /** Passages that hold the words, by BM25. Row: {key: [document, content revision, ordinal], score, text?, highlight?} */
-export function compileText({ words, match, filter, limit, highlight }: TextStatement): CompiledStatement {
+export function compileText({ words, match, filter, limit, highlight, of }: TextStatement): CompiledStatement {
   const operator = match === 'all' ? '@1@' : '@1,OR@';
   const marked = highlight ? `, text, search::highlight('<b>', '</b>', 1) AS highlight` : '';
-  const where = andDocument(filter);
+  const where = andOwner(filter, of);
   return {
     text:
-      `SELECT record::id(id) AS key, search::score(1) AS score${marked} FROM passages ` +
+      `SELECT record::id(id) AS key, search::score(1) AS score${marked} FROM ${SEARCHED[of].passages} ` +
       `WHERE text ${operator} $words${where.text} ORDER BY score DESC, key ASC LIMIT $limit`,
     params: { ...where.params, words, limit },
   };
@@ -51,6 +64,8 @@ export interface VectorStatement {
   slug: string;
   /** float[dimensions] */
   vector: number[];
+  /** Whose vectors: those of documents, unless it says otherwise. */
+  of?: keyof typeof TABLE_PREFIXES;
 }
 
 /**
@@ -60,14 +75,14 @@ export interface VectorStatement {
  * after 30 % were deleted). Measured on the server at 20 000 x 1 024.
  */
 export function compileKnn(
-  { slug, vector }: VectorStatement,
+  { slug, vector, of = 'document' }: VectorStatement,
   { k, ef, filter }: { k: number; ef: number; filter: Filter | undefined },
 ): CompiledStatement {
   const nearest =
-    `SELECT record::id(id) AS key, document, 1 - vector::distance::knn() AS score FROM ${vectorsTable(slug)} ` +
+    `SELECT record::id(id) AS key, ${of}, 1 - vector::distance::knn() AS score FROM ${vectorsTable(slug, of)} ` +
     `WHERE embedding <|${wholeNumber(k)},${wholeNumber(Math.max(ef, 4 * k))}|> $vector`;
   if (filter === undefined) return { text: nearest, params: { vector } };
-  const where = compileFilter(filter, 'document.');
+  const where = compileFilter(filter, `${of}.`);
   return {
     text: `SELECT key, score, ${where.text} AS kept FROM (${nearest})`,
     params: { ...where.params, vector },
@@ -76,27 +91,30 @@ export function compileKnn(
 
 const COSINE = 'vector::similarity::cosine(embedding, $vector) AS score';
 
-/** Exact cosine over every vector, or those of the documents that a filter keeps: linear, and never wrong. */
+/** Exact cosine over every vector, or those whose owners a filter keeps: linear, and never wrong. */
 export function compileScan(
-  { slug, vector }: VectorStatement,
+  { slug, vector, of = 'document' }: VectorStatement,
   { filter, limit }: { filter: Filter | undefined; limit: number },
 ): CompiledStatement {
-  const where = andDocument(filter);
+  const where = andOwner(filter, of);
   return {
     text:
-      `SELECT record::id(id) AS key, ${COSINE} FROM ${vectorsTable(slug)} ` +
-      `WHERE document != NONE${where.text} ORDER BY score DESC, key ASC LIMIT $limit`,
+      `SELECT record::id(id) AS key, ${COSINE} FROM ${vectorsTable(slug, of)} ` +
+      `WHERE ${of} != NONE${where.text} ORDER BY score DESC, key ASC LIMIT $limit`,
     params: { ...where.params, vector, limit },
   };
 }
 
 /** Exact cosine over the vectors of given documents. */
-export function compileExact({ slug, vector }: VectorStatement, documents: DocumentKey[]): CompiledStatement {
-  const table = vectorsTable(slug);
+export function compileExact(
+  { slug, vector, of }: VectorStatement & { of: Searched },
+  documents: DocumentKey[],
+): CompiledStatement {
+  const table = vectorsTable(slug, of);
   return {
     text:
       `LET $ids = array::flatten($documents.map(|$d| array::range(0, $d.passage_count + 1)` +
-      `.map(|$n| type::record('${table}', ['knowledge', $d.id, $d.content_revision, $n - 1])))); ` +
+      `.map(|$n| type::record('${table}', ['${SEARCHED[of].kind}', $d.id, $d.content_revision, $n - 1])))); ` +
       `SELECT record::id(id) AS key, ${COSINE} FROM $ids WHERE embedding != NONE`,
     params: { documents, vector },
   };
@@ -110,17 +128,17 @@ export interface DocumentKey {
 }
 
 /** Documents that a filter keeps, as keys, at most `limit`. */
-export function compileMatches(filter: Filter, limit: number): CompiledStatement {
+export function compileMatches(of: Searched, filter: Filter, limit: number): CompiledStatement {
   const where = compileFilter(filter);
   return {
-    text: `SELECT record::id(id) AS id, content_revision, passage_count FROM knowledge_index WHERE ${where.text} LIMIT $limit`,
+    text: `SELECT record::id(id) AS id, content_revision, passage_count FROM ${SEARCHED[of].table} WHERE ${where.text} LIMIT $limit`,
     params: { ...where.params, limit },
   };
 }
 
-/** A page of documents or artifacts in the order of their ids. */
+/** A page of documents, artifacts, sessions or decisions in the order of their ids; of sessions all but their states. */
 export function compileList(
-  table: 'knowledge_index' | 'minio_references',
+  table: 'knowledge_index' | 'minio_references' | 'workspace_sessions' | 'agent_decisions',
   filter: Filter,
   { after, descending, limit }: { after: string | undefined; descending: boolean; limit: number },
 ): CompiledStatement {
@@ -128,7 +146,39 @@ export function compileList(
   const [sign, order] = descending ? ['<', 'DESC'] : ['>', 'ASC'];
   const from = after === undefined ? '' : ` AND id ${sign} type::record('${table}', $after)`;
   return {
-    text: `SELECT * FROM ${table} WHERE ${where.text}${from} ORDER BY id ${order} LIMIT $limit`,
+    text: `SELECT *${table === 'workspace_sessions' ? ' OMIT state' : ''} FROM ${table} WHERE ${where.text}${from} ORDER BY id ${order} LIMIT $limit`,
     params: { ...where.params, after, limit },
+  };
+}
+
+/** What names the vectors of a session. */
+export interface SessionKey {
+  id: string;
+  vectors_revision: number;
+  vector_names: string[];
+}
+
+/** Sessions with vectors that a filter keeps, as keys, at most `limit`. */
+export function compileSessionMatches(filter: Filter, limit: number): CompiledStatement {
+  const where = compileFilter(filter);
+  return {
+    text:
+      'SELECT record::id(id) AS id, vectors_revision, vector_names FROM workspace_sessions ' +
+      `WHERE vector_names != [] AND ${where.text} LIMIT $limit`,
+    params: { ...where.params, limit },
+  };
+}
+
+/** Exact cosine over the vectors of given sessions. */
+export function compileSessionExact({ slug, vector }: VectorStatement, sessions: SessionKey[]): CompiledStatement {
+  const keys = sessions.flatMap(({ id, vectors_revision, vector_names }) =>
+    vector_names.map((name) => [id, vectors_revision, name]),
+  );
+  const table = vectorsTable(slug, 'session');
+  return {
+    text:
+      `LET $ids = $keys.map(|$key| type::record('${table}', $key)); ` +
+      `SELECT record::id(id) AS key, ${COSINE} FROM $ids WHERE embedding != NONE`,
+    params: { keys, vector },
   };
 }

@@ -1,14 +1,8 @@
 import type { Context } from '../context.js';
-import { publicDocument } from '../knowledge/get.js';
-import type { KnowledgeDocument } from '../knowledge/schemas.js';
+import type { Corpus, PassageKey } from './corpus.js';
 import { type FoundPassage, PASSAGES_OF_A_HIT } from './leg.js';
 import type { Ranked } from './rank.js';
-import type { SearchHit } from './schemas.js';
-
-interface Page {
-  documents: KnowledgeDocument[];
-  passages: { key: [string, number, number]; text: string }[];
-}
+import type { Hit } from './schemas.js';
 
 /** The passages of a hit: those with the words first, then those near in meaning; each once. */
 function bestPassages({ text, vector }: Ranked): FoundPassage[] {
@@ -25,13 +19,17 @@ function bestPassages({ text, vector }: Ranked): FoundPassage[] {
  * Reads the documents and passages of ranked hits, in one query. A document that was deleted since it was found is
  * left out.
  */
-export async function hydrate(ctx: Context, ranked: Ranked[]): Promise<SearchHit[]> {
+export async function hydrate<Document extends { id: string }>(
+  ctx: Context,
+  corpus: Corpus<Document>,
+  ranked: Ranked[],
+): Promise<Hit<Document>[]> {
   if (ranked.length === 0) return [];
   const chosen = new Map(ranked.map((entry) => [entry.id, bestPassages(entry)]));
-  const page = await ctx.db.query<Page>('search/documents', {
+  const page = await corpus.page(ctx, {
     ids: ranked.map(({ id }) => id),
     passages: [...chosen].flatMap(([id, passages]) =>
-      passages.flatMap((passage) =>
+      passages.flatMap((passage): PassageKey[] =>
         passage.text === undefined ? [[id, passage.content_revision, passage.ordinal]] : [],
       ),
     ),
@@ -45,6 +43,6 @@ export async function hydrate(ctx: Context, ranked: Ranked[]): Promise<SearchHit
       const own = text ?? texts.get(`${id} ${ordinal}`);
       return own === undefined ? [] : [{ ordinal, text: own, ...(highlight === undefined ? {} : { highlight }) }];
     });
-    return [{ ...publicDocument(document), score, scores, passages }];
+    return [{ ...document, score, scores, passages }];
   });
 }

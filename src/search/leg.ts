@@ -1,6 +1,6 @@
 import type { Context } from '../context.js';
 import type { CompiledStatement } from '../surreal/database.js';
-import { compileMatches, type DocumentKey } from './compile.js';
+import { compileMatches, type DocumentKey, type Searched } from './compile.js';
 import type { Filter } from './filter/ast.js';
 
 /** A passage that a leg found. Ordinal -1 stands for the whole document. */
@@ -91,8 +91,8 @@ export class LegRecorder {
   }
 
   /** Documents that the filter keeps, `limit` of them at most. */
-  matches(filter: Filter, limit: number): Promise<DocumentKey[]> {
-    return this.run<DocumentKey>(compileMatches(filter, limit));
+  matches(of: Searched, filter: Filter, limit: number): Promise<DocumentKey[]> {
+    return this.run<DocumentKey>(compileMatches(of, filter, limit));
   }
 
   result(documents: FoundDocument[], exhausted: boolean, method: LegReport['method']): LegResult {

@@ -1,6 +1,7 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import { checkedUnitVector } from '../knowledge/vectors.js';
+import type { CorpusTables } from './corpus.js';
 import type { Filter } from './filter/ast.js';
 import { parseFilter } from './filter/parse.js';
 import type { SearchInput } from './schemas.js';
@@ -8,6 +9,7 @@ import { queryWords } from './words.js';
 
 /** A search with all its choices made. */
 export interface SearchRequest {
+  corpus: CorpusTables;
   mode: 'hybrid' | 'vector' | 'text';
   words: string[];
   /** float[dimensions] of unit length; present in the modes vector and hybrid. */
@@ -29,7 +31,7 @@ export interface SearchRequest {
 const DEFAULT_WEIGHTS = { rrf: { vector: 1, text: 1 }, weighted: { vector: 0.6, text: 0.4 } } as const;
 const MIN_CANDIDATES = 50;
 
-/** A key that is bound to an agent sees only that agent's documents. */
+/** A key that is bound to an agent sees only what is that agent's. */
 export function visibleTo(ctx: Context, filter: Filter | undefined): Filter | undefined {
   const bound = ctx.principal.agent_id;
   if (bound === undefined) return filter;
@@ -75,13 +77,19 @@ async function vectorOf(ctx: Context, input: SearchInput, mode: SearchRequest['m
  * @throws AcervoError `filter:*`, `vector:*`, `search:nothing_to_search`, `embedding:*`; `request:invalid` when `require`
  *   names a leg that the mode does not have
  */
-export async function planSearch(ctx: Context, input: SearchInput, signal: AbortSignal): Promise<SearchRequest> {
-  const filter = visibleTo(ctx, input.filter === undefined ? undefined : parseFilter(input.filter));
+export async function planSearch(
+  ctx: Context,
+  corpus: CorpusTables,
+  input: SearchInput,
+  signal: AbortSignal,
+): Promise<SearchRequest> {
+  const filter = visibleTo(ctx, input.filter === undefined ? undefined : parseFilter(input.filter, corpus.columns));
   const wanted = chosenMode(ctx, input);
   const words = input.query === undefined ? [] : queryWords(input.query, ctx.config.language);
   const { vector, degraded } = await vectorOf(ctx, input, wanted, signal);
   const mode = degraded === undefined ? wanted : 'text';
   return {
+    corpus,
     mode,
     words: mode === 'vector' ? [] : words,
     vector,

@@ -1,4 +1,5 @@
 import { defineRoute, type Route } from '../http/route.js';
+import { KNOWLEDGE } from '../knowledge/corpus.js';
 import { searchAnswerSchema, searchSchema } from './schemas.js';
 import { search } from './search.js';
 
@@ -27,7 +28,7 @@ const searchRoute = defineRoute({
     'cursor:invalid',
     'cursor:expired',
   ],
-  handler: async (ctx, { body, signal }) => ({ status: 200, body: await search(ctx, body, signal) }),
+  handler: async (ctx, { body, signal }) => ({ status: 200, body: await search(ctx, KNOWLEDGE, body, signal) }),
 });
 
 export const searchRoutes: Route[] = [searchRoute];

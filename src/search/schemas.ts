@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { documentSchema } from '../knowledge/schemas.js';
+import { lineageSchema, MAX_HIT_DEPTH } from '../lineage/schemas.js';
 import { filterSchema } from './filter/schema.js';
 
 export const MAX_LIMIT = 100;
@@ -55,6 +56,14 @@ export const searchSchema = z
       .max(MAX_CANDIDATES)
       .optional()
       .meta({ description: 'Depth of each leg before fusion; default 50, or three times the limit.' }),
+    lineage: z
+      .strictObject({ depth: z.int().min(1).max(MAX_HIT_DEPTH).default(MAX_HIT_DEPTH) })
+      .optional()
+      .meta({
+        description:
+          'With each hit what led to it and what came of it, so many edges away: its file and session, the decisions ' +
+          'that it supports and their outcomes. Needs lineage:read.',
+      }),
     cursor: z.string().max(2000).optional(),
     highlight: z.boolean().default(false).meta({ description: 'Mark the words in the passages with <b>.' }),
     explain: z.boolean().default(false).meta({ description: 'Add the statements, counts and times to the plan.' }),
@@ -65,16 +74,20 @@ export type SearchInput = z.output<typeof searchSchema>;
 
 const scoreSchema = z.number();
 
-export const hitSchema = documentSchema
-  .extend({
-    score: scoreSchema.meta({ description: 'After fusion; comparable within one answer.' }),
-    scores: z.object({
-      vector: scoreSchema.optional().meta({ description: 'Cosine of the best passage.' }),
-      text: scoreSchema.optional().meta({ description: 'BM25 of the best passage.' }),
-    }),
-    passages: z.array(z.object({ ordinal: z.int(), text: z.string(), highlight: z.string().optional() })),
-  })
-  .meta({ id: 'SearchHit' });
+/** What a hit says beside the document that it is. */
+export const matchFields = {
+  score: scoreSchema.meta({ description: 'After fusion; comparable within one answer.' }),
+  scores: z.object({
+    vector: scoreSchema.optional().meta({ description: 'Cosine of the best passage.' }),
+    text: scoreSchema.optional().meta({ description: 'BM25 of the best passage.' }),
+  }),
+  passages: z.array(z.object({ ordinal: z.int(), text: z.string(), highlight: z.string().optional() })),
+  lineage: lineageSchema.optional().meta({ description: 'When it was asked for; at most 50 nodes and 100 edges.' }),
+};
+
+export const hitSchema = documentSchema.extend(matchFields).meta({ id: 'SearchHit' });
+
+export type Hit<Document> = Document & z.output<z.ZodObject<typeof matchFields>>;
 
 const legSchema = z.object({
   leg: z.enum(['text', 'vector']),
@@ -110,6 +123,4 @@ export const searchAnswerSchema = z
   .object({ hits: z.array(hitSchema), cursor: z.string().optional(), plan: planSchema })
   .meta({ id: 'SearchAnswer' });
 
-export type SearchHit = z.output<typeof hitSchema>;
 export type SearchPlan = z.output<typeof planSchema>;
-export type SearchAnswer = z.output<typeof searchAnswerSchema>;

@@ -1,12 +1,19 @@
 import type { Context } from '../context.js';
 import { digestOf } from '../http/digest.js';
+import { withLineages } from '../lineage/of-hits.js';
+import type { Corpus } from './corpus.js';
 import { hydrate } from './hydrate.js';
 import type { LegReport } from './leg.js';
 import { planSearch, type SearchRequest } from './plan.js';
 import { rank } from './rank.js';
-import { MAX_WINDOW, type SearchAnswer, type SearchHit, type SearchInput, type SearchPlan } from './schemas.js';
+import { type Hit, MAX_WINDOW, type SearchInput, type SearchPlan } from './schemas.js';
 
-const CURSOR_KIND = 'search';
+/** A page of hits, and how they were found. */
+export interface Found<Document> {
+  hits: Hit<Document>[];
+  cursor?: string;
+  plan: SearchPlan;
+}
 
 /** What a cursor belongs to: the same question by the same key. */
 function digestOfQuestion(ctx: Context, { cursor: _, explain: __, ...question }: SearchInput): string {
@@ -39,22 +46,28 @@ function statementsOf({ leg, statements }: LegReport) {
 }
 
 /**
- * Searches knowledge: text and vector legs side by side, fused, filtered, paged. Fewer hits than `limit` come only when
+ * Searches a corpus: text and vector legs side by side, fused, filtered, paged. Fewer hits than `limit` come only when
  * no more match; `plan` says how the search was made.
- * @throws AcervoError as `planSearch` says; `cursor:invalid`, `cursor:expired`
+ * @throws AcervoError as `planSearch` says; `cursor:invalid`, `cursor:expired`; `auth:scope_missing` (lineage)
  */
-export async function search(ctx: Context, input: SearchInput, signal: AbortSignal): Promise<SearchAnswer> {
+export async function search<Document extends { id: string }>(
+  ctx: Context,
+  corpus: Corpus<Document>,
+  input: SearchInput,
+  signal: AbortSignal,
+): Promise<Found<Document>> {
   const digest = digestOfQuestion(ctx, input);
-  const from = input.cursor === undefined ? 0 : Number(ctx.cursors.verify(CURSOR_KIND, input.cursor, digest).offset);
-  const request = await planSearch(ctx, input, signal);
-  const hits: SearchHit[] = [];
+  const from =
+    input.cursor === undefined ? 0 : Number(ctx.cursors.verify(corpus.cursorKind, input.cursor, digest).offset);
+  const request = await planSearch(ctx, corpus, input, signal);
+  const hits: Hit<Document>[] = [];
   let at = from;
   let ranking = await rank(ctx, request, Math.min(MAX_WINDOW, from + input.limit));
   // Documents deleted since they were found leave holes: what comes next fills them.
   while (hits.length < input.limit && at < MAX_WINDOW) {
     const next = ranking.ranked.slice(at, Math.min(MAX_WINDOW, at + input.limit - hits.length));
     at += next.length;
-    hits.push(...(await hydrate(ctx, next)));
+    hits.push(...(await hydrate(ctx, corpus, next)));
     if (hits.length === input.limit || (next.length === 0 && ranking.exhausted)) break;
     if (next.length === 0 || at >= ranking.ranked.length) {
       if (ranking.exhausted) break;
@@ -63,8 +76,8 @@ export async function search(ctx: Context, input: SearchInput, signal: AbortSign
   }
   const more = at < MAX_WINDOW && (at < ranking.ranked.length || !ranking.exhausted) && hits.length === input.limit;
   return {
-    hits,
-    ...(more ? { cursor: ctx.cursors.sign(CURSOR_KIND, { offset: at }, digest) } : {}),
+    hits: input.lineage === undefined ? hits : await withLineages(ctx, corpus.kind, hits, input.lineage.depth),
+    ...(more ? { cursor: ctx.cursors.sign(corpus.cursorKind, { offset: at }, digest) } : {}),
     plan: describePlan(request, ranking.reports, input.explain),
   };
 }

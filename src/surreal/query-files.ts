@@ -30,9 +30,16 @@ function withoutComments(text: string): string {
     .trim();
 }
 
-/** Reads one file of `surql/` with its places filled and its comments removed. */
+/** Puts query files into the text where a line says `{{include artifacts/put}}`: one change made of several. */
+function withParts(text: string, root: string): string {
+  return text.replace(/\{\{include ([a-z-]+\/[a-z-]+)\}\}/g, (_, name: string) =>
+    withoutComments(readFileSync(join(root, 'queries', `${name}.surql`), 'utf8')),
+  );
+}
+
+/** Reads one file of `surql/` with its parts included, its places filled and its comments removed. */
 export function readSurql(path: string, values: Placeholders = {}, root: string = SURQL_ROOT): string {
-  return fillPlaceholders(withoutComments(readFileSync(join(root, path), 'utf8')), values);
+  return fillPlaceholders(withParts(withoutComments(readFileSync(join(root, path), 'utf8')), root), values);
 }
 
 /** Reads all query files: `surql/queries/knowledge/put.surql` is named `knowledge/put`. */

@@ -13,19 +13,41 @@ const LEASE_TTL_MS = 15_000;
 /** Rebuilding an index over a large database takes minutes; a second node waits for the first. */
 const LEASE_WAIT_MS = 600_000;
 
-/** Schema files of the data database in the order in which they build on each other, with the name of their state. */
-function dataSchemaFiles(vectorIndex: EngineInfo['vectorIndex'], vectors: string): [path: string, state: string][] {
-  const plain = ['migrations', 'audit', 'knowledge', 'artifacts', 'bucket-events', 'reconcile', 'passages'].map(
-    (area): [string, string] => {
-      const path = `schema/${area}.surql`;
-      return [path, path];
-    },
-  );
+/** A schema file, the name of its state, and the table that it is about where one file serves several. */
+type SchemaFile = [path: string, state: string, table?: string];
+
+/** Schema files of the data database in the order in which they build on each other. */
+function dataSchemaFiles(vectorIndex: EngineInfo['vectorIndex'], vectors: string): SchemaFile[] {
+  const tables: [area: string, table: string][] = [
+    ['vectors', vectors],
+    ['decision-vectors', `decision_${vectors}`],
+    ['session-vectors', `session_${vectors}`],
+  ];
+  const plain = [
+    'migrations',
+    'audit',
+    'audit-rollups',
+    'audit-seals',
+    'knowledge',
+    'artifacts',
+    'sessions',
+    'bucket-events',
+    'reconcile',
+    'passages',
+    'decisions',
+    'decision-passages',
+    'edges',
+  ].map((area): SchemaFile => {
+    const path = `schema/${area}.surql`;
+    return [path, path];
+  });
   return [
     ...plain,
-    ['schema/vectors.surql', `schema/vectors.surql:${vectors}`],
-    // One state for all kinds of index: going back to an earlier kind is a change as well.
-    [`schema/vector-index.${vectorIndex}.surql`, `schema/vector-index:${vectors}`],
+    ...tables.flatMap(([area, table]): SchemaFile[] => [
+      [`schema/${area}.surql`, `schema/${area}.surql:${vectors}`],
+      // One state for all kinds of index: going back to an earlier kind is a change as well.
+      [`schema/vector-index.${vectorIndex}.surql`, `schema/vector-index:${table}`, table],
+    ]),
   ];
 }
 
@@ -101,9 +123,9 @@ export async function applySchema(
   const lease = { name: `schema:${scope}`, holder, ttlMs: LEASE_TTL_MS, waitMs: LEASE_WAIT_MS };
   const applied = await withLease(control, lease, async (signal) => {
     const done: string[] = [];
-    const apply = async (target: Database, [path, state]: [string, string], inScope: string) => {
+    const apply = async (target: Database, [path, state, table]: SchemaFile, inScope: string) => {
       if (signal.aborted) throw new Error('The schema lease was lost while the schema was being applied');
-      const text = readSurql(path, values, root);
+      const text = readSurql(path, table === undefined ? values : { ...values, vectors: table }, root);
       if (await applyFile(control, target, { scope: inScope, state, text })) done.push(path);
     };
     await apply(control, ['schema/control.surql', 'schema/control.surql'], 'control');

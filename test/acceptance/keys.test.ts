@@ -62,12 +62,19 @@ describe.skipIf(unavailable)('keys', () => {
       'artifacts:hold',
       'artifacts:read',
       'artifacts:write',
+      'audit:erase',
+      'audit:read',
+      'decisions:read',
+      'decisions:write',
       'health:read',
       'keys:manage',
       'knowledge:read',
       'knowledge:write',
+      'lineage:read',
       'objects:manage',
       'search:read',
+      'sessions:read',
+      'sessions:write',
     ]);
     const tokens = new Map<string, string>();
     for (const scope of scopes) tokens.set(scope, (await make({ scopes: [scope] })).token);

@@ -37,14 +37,19 @@ describe.skipIf(unavailable)('the schema', () => {
 
   it('does not touch the indexes when nothing changed, and makes them anew for another language or space', async () => {
     await apply();
-    expect(await apply({ ...VALUES, language: 'portuguese' })).toEqual(['schema/passages.surql']);
+    expect(await apply({ ...VALUES, language: 'portuguese' })).toEqual([
+      'schema/passages.surql',
+      'schema/decision-passages.surql',
+    ]);
     await apply();
     expect(await apply({ ...VALUES, vectors: 'vectors_test_8', dimensions: 8 })).toEqual([
-      'schema/vectors.surql',
-      'schema/vector-index.hnsw.surql',
+      ...['schema/vectors.surql', 'schema/vector-index.hnsw.surql'],
+      ...['schema/decision-vectors.surql', 'schema/vector-index.hnsw.surql'],
+      ...['schema/session-vectors.surql', 'schema/vector-index.hnsw.surql'],
     ]);
-    expect(await apply({ ...VALUES, hnsw_m: 16 })).toEqual(['schema/vector-index.hnsw.surql']);
-    expect(await apply()).toEqual(['schema/vector-index.hnsw.surql']);
+    const indexes = Array.from({ length: 3 }, () => 'schema/vector-index.hnsw.surql');
+    expect(await apply({ ...VALUES, hnsw_m: 16 })).toEqual(indexes);
+    expect(await apply()).toEqual(indexes);
   });
 
   it('runs migrations once, in order', async () => {

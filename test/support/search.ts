@@ -111,24 +111,38 @@ export const idsOf = (documents: { id: string }[]): string[] => documents.map(({
 export const sortedIds = (documents: { id: string }[]): string[] => idsOf(documents).sort();
 
 /** A search that must succeed. */
-export async function search(product: Product, body: Record<string, unknown>, key?: string): Promise<SearchAnswer> {
-  const answer = await product.call<SearchAnswer>('POST', '/v1/search', body, key === undefined ? {} : { key });
+export async function search(
+  product: Product,
+  body: Record<string, unknown>,
+  key?: string,
+  path = '/v1/search',
+): Promise<SearchAnswer> {
+  const answer = await product.call<SearchAnswer>('POST', path, body, key === undefined ? {} : { key });
   expect(answer.status, answer.text).toBe(200);
   return answer.body;
 }
 
 /** A search that must fail: its status and code. */
-export async function refusal(product: Product, body: object): Promise<{ status: number; code: unknown }> {
-  const answer = await product.call('POST', '/v1/search', body);
+export async function refusal(
+  product: Product,
+  body: object,
+  path = '/v1/search',
+): Promise<{ status: number; code: unknown }> {
+  const answer = await product.call('POST', path, body);
   return { status: answer.status, code: answer.body.code };
 }
 
 /** Every hit, page by page to the last: none twice, and none of the pages but the last ones short. */
-export async function everyHit(product: Product, body: Record<string, unknown>, key?: string): Promise<Hit[]> {
+export async function everyHit(
+  product: Product,
+  body: Record<string, unknown>,
+  key?: string,
+  path = '/v1/search',
+): Promise<Hit[]> {
   const hits: Hit[] = [];
   let cursor: string | undefined;
   do {
-    const page = await search(product, { ...body, ...(cursor === undefined ? {} : { cursor }) }, key);
+    const page = await search(product, { ...body, ...(cursor === undefined ? {} : { cursor }) }, key, path);
     if (page.cursor !== undefined) expect(page.hits).toHaveLength(Number(body.limit ?? 10));
     hits.push(...page.hits);
     cursor = page.cursor;

@@ -44,12 +44,47 @@ export const ARTIFACT_COLUMNS = {
   revision: 'integer',
 } as const satisfies Record<string, PathType>;
 
+/** The columns of a session that can be filtered, beside `state.…`. */
+export const SESSION_COLUMNS = {
+  id: 'string',
+  user: 'string',
+  agent_id: 'string',
+  status: 'string',
+  embedding_space: 'string',
+  created_at: 'datetime',
+  updated_at: 'datetime',
+  last_active_at: 'datetime',
+  ended_at: 'datetime',
+  revision: 'integer',
+} as const satisfies Record<string, PathType>;
+
+/** The columns of a decision that can be filtered. */
+export const DECISION_COLUMNS = {
+  id: 'string',
+  agent_id: 'string',
+  session_id: 'string',
+  decision_type: 'string',
+  'outcome.status': 'string',
+  'outcome.summary': 'string',
+  'outcome.recorded_at': 'datetime',
+  created_at: 'datetime',
+  updated_at: 'datetime',
+  revision: 'integer',
+  embedding_status: 'string',
+} as const satisfies Record<string, PathType>;
+
 /** Which columns a filter may name. */
 export type ColumnTable = Readonly<Record<string, PathType>>;
 
-/** A checked path: a column of the table that the filter was read with, or `metadata` with 1 to 8 segments. */
+/** A checked path: a column of the table that the filter was read with, or `metadata` (`state`) with 1 to 8 segments. */
 export interface FilterPath {
-  readonly column: keyof typeof COLUMNS | keyof typeof ARTIFACT_COLUMNS | 'metadata';
+  readonly column:
+    | keyof typeof COLUMNS
+    | keyof typeof ARTIFACT_COLUMNS
+    | keyof typeof SESSION_COLUMNS
+    | keyof typeof DECISION_COLUMNS
+    | 'metadata'
+    | 'state';
   readonly segments: readonly string[];
   readonly type: PathType;
 }

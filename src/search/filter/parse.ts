@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../errors/codes.js';
 import { AcervoError, type Fault } from '../../errors/error.js';
-import { COLUMNS, type ColumnTable, type Filter, type FilterPath } from './ast.js';
+import { COLUMNS, type ColumnTable, type Filter, type FilterPath, SESSION_COLUMNS } from './ast.js';
 import { readCondition } from './condition.js';
 
 /** Bounds of a filter. Conditions and depth keep its SurrealQL below the depth at which an engine's parser gives up. */
@@ -116,7 +116,8 @@ function readPath(columns: ColumnTable, key: string): FilterPath | undefined {
   // What a table has as a key is a column: the tables are constants of ast.ts.
   if (type !== undefined) return { column: key as FilterPath['column'], segments: [], type };
   const [column, ...segments] = key.split('.', MAX_PATH_SEGMENTS + 2);
-  if (column !== 'metadata' || segments.length === 0 || segments.length > MAX_PATH_SEGMENTS) return undefined;
+  const isObject = column === 'metadata' || (column === 'state' && columns === SESSION_COLUMNS);
+  if (!isObject || segments.length === 0 || segments.length > MAX_PATH_SEGMENTS) return undefined;
   const isKnown = segments.every((segment) => SEGMENT.test(segment) && !FORBIDDEN_SEGMENTS.has(segment));
   return isKnown ? { column, segments, type: 'any' } : undefined;
 }

@@ -1,5 +1,4 @@
 import type { Context } from '../../context.js';
-import type { DocumentKey } from '../compile.js';
 import { LegRecorder, type LegResult } from '../leg.js';
 import type { SearchRequest } from '../plan.js';
 import { searchText } from './text.js';
@@ -19,8 +18,8 @@ async function cosineOfFound(
 ): Promise<LegResult> {
   const recorder = new LegRecorder(ctx, 'vector');
   const ids = text.documents.map((document) => document.id);
-  const keys = ids.length === 0 ? [] : await ctx.db.query<DocumentKey[]>('search/keys', { ids });
-  const statement = { slug: ctx.embedder.space.slug, vector };
+  const keys = ids.length === 0 ? [] : await request.corpus.keys(ctx, ids);
+  const statement = { slug: ctx.embedder.space.slug, vector, of: request.corpus.of };
   return recorder.result(await cosineOf(recorder, statement, keys, request.minScore), text.exhausted, 'exact');
 }
 
@@ -43,14 +42,17 @@ async function withCosines(
 
 /** Runs the legs of a search, side by side where neither needs the other's answer. */
 export async function runLegs(ctx: Context, request: SearchRequest, depth: number): Promise<BothLegs> {
-  const { mode, vector, filter, minScore } = request;
+  const { corpus, mode, vector, filter, minScore } = request;
   const text = mode === 'vector' ? undefined : searchText(ctx, request, depth);
   if (vector === undefined || mode === 'text') return { text: await text, vector: undefined };
   if (text !== undefined && request.require.has('text')) {
     const found = await text;
     return { text: found, vector: await cosineOfFound(ctx, request, vector, found) };
   }
-  const [textLeg, vectorLeg] = await Promise.all([text, searchVector(ctx, { vector, filter, minScore }, depth)]);
+  const [textLeg, vectorLeg] = await Promise.all([
+    text,
+    searchVector(ctx, { corpus, vector, filter, minScore }, depth),
+  ]);
   if (textLeg === undefined || !request.require.has('vector')) return { text: textLeg, vector: vectorLeg };
   return { text: textLeg, vector: await withCosines(ctx, request, vector, { text: textLeg, vectorLeg }) };
 }

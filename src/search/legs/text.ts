@@ -1,7 +1,7 @@
 import type { Context } from '../../context.js';
 import { compileText } from '../compile.js';
-import type { Filter } from '../filter/ast.js';
 import { byDocument, LegRecorder, type LegResult, type LegRow } from '../leg.js';
+import type { SearchRequest } from '../plan.js';
 
 /** A document of 512 passages may fill a small page alone: then more passages are asked for. */
 const GROWTH = 4;
@@ -12,13 +12,14 @@ const GROWTH = 4;
  */
 export async function searchText(
   ctx: Context,
-  request: { words: string[]; match: 'any' | 'all'; filter: Filter | undefined; highlight: boolean },
+  request: Pick<SearchRequest, 'corpus' | 'words' | 'match' | 'filter' | 'highlight'>,
   depth: number,
 ): Promise<LegResult> {
   const recorder = new LegRecorder(ctx, 'text');
   if (request.words.length === 0) return recorder.result([], true, 'index');
   for (let limit = depth; ; limit *= GROWTH) {
-    const rows = await recorder.run<LegRow>(compileText({ ...request, words: request.words.join(' '), limit }));
+    const words = request.words.join(' ');
+    const rows = await recorder.run<LegRow>(compileText({ ...request, of: request.corpus.of, words, limit }));
     const documents = byDocument(rows);
     const exhausted = rows.length < limit;
     if (exhausted || documents.length >= depth)

@@ -1,5 +1,13 @@
 import type { Context } from '../../context.js';
-import { compileExact, compileKnn, compileScan, type DocumentKey, type VectorStatement } from '../compile.js';
+import {
+  compileExact,
+  compileKnn,
+  compileScan,
+  type DocumentKey,
+  type Searched,
+  type VectorStatement,
+} from '../compile.js';
+import type { CorpusTables } from '../corpus.js';
 import type { Filter } from '../filter/ast.js';
 import { byDocument, type FoundDocument, LegRecorder, type LegResult, type LegRow } from '../leg.js';
 
@@ -18,6 +26,7 @@ const MAX_K = 4_096;
 const GROWTH = 4;
 
 export interface VectorRequest {
+  corpus: CorpusTables;
   /** float[dimensions] of unit length */
   vector: number[];
   filter: Filter | undefined;
@@ -42,17 +51,17 @@ interface Matches {
 async function fewMatches(
   ctx: Context,
   recorder: LegRecorder,
-  filter: Filter | undefined,
+  { corpus, filter }: VectorRequest,
   depth: number,
 ): Promise<Matches | undefined> {
   if (filter === undefined) return undefined;
-  const [documents, [total]] = await Promise.all([
-    recorder.matches(filter, MAX_MATCHES + 1),
-    ctx.db.query<{ count: number }[]>('search/count'),
+  const [documents, total] = await Promise.all([
+    recorder.matches(corpus.of, filter, MAX_MATCHES + 1),
+    corpus.count(ctx),
   ]);
   if (documents.length > MAX_MATCHES) return undefined;
   const vectors = documents.reduce((sum, document) => sum + document.passage_count, 0);
-  const share = documents.length / Math.max(1, total?.count ?? 0);
+  const share = documents.length / Math.max(1, total);
   return { documents, vectors, neededK: share === 0 ? Number.POSITIVE_INFINITY : Math.ceil((SLACK * depth) / share) };
 }
 
@@ -97,7 +106,7 @@ async function scan(
 /** Exact cosine of given documents, best first; those without a vector in this space are left out. */
 export async function cosineOf(
   recorder: LegRecorder,
-  statement: VectorStatement,
+  statement: VectorStatement & { of: Searched },
   documents: DocumentKey[],
   minScore: number | undefined,
 ): Promise<FoundDocument[]> {
@@ -112,8 +121,8 @@ export async function cosineOf(
  */
 export async function searchVector(ctx: Context, request: VectorRequest, depth: number): Promise<LegResult> {
   const recorder = new LegRecorder(ctx, 'vector');
-  const statement = { slug: ctx.embedder.space.slug, vector: request.vector };
-  const few = await fewMatches(ctx, recorder, request.filter, depth);
+  const statement = { slug: ctx.embedder.space.slug, vector: request.vector, of: request.corpus.of };
+  const few = await fewMatches(ctx, recorder, request, depth);
   const exact = async (matches: Matches) => {
     const documents = await cosineOf(recorder, statement, matches.documents, request.minScore);
     return recorder.result(documents.slice(0, depth), documents.length <= depth, 'exact');

@@ -24,6 +24,8 @@ export const TEST_QUERIES: Record<string, string> = {
     UPSERT ONLY type::record('counters', $id) SET n = 99 RETURN NONE;
     THROW 'acervo:knowledge:not_found';
     LET $answer = NONE; LET $change = NONE;`,
+  'test/values': `LET $answer = {};
+    LET $change = { action: 'UPDATE', status: 'SUCCESS', old_digest: $old_digest, new_digest: $new_digest };`,
   'test/nothing': 'LET $answer = { same: true }; LET $change = NONE;',
   'test/counter': `SELECT VALUE n FROM ONLY type::record('counters', $id)`,
   'test/audit-count': 'RETURN array::len((SELECT VALUE id FROM audit_log))',

@@ -48,6 +48,7 @@ export function fakeServices(options: FakeOptions = {}): Services & { lines: Rec
       embed: async () => [],
     },
     cursors: {} as Services['cursors'],
+    live: {} as Services['live'],
     metrics: createMetrics({ requests: 7, failures: 1, retries: 2, texts: 30, tokens: 400 }),
     log: pino({ level: 'trace' }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
     clock: () => new Date('2026-01-02T03:04:05Z'),

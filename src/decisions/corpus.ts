@@ -1,0 +1,24 @@
+import type { DocumentKey } from '../search/compile.js';
+import type { Corpus, PassageKey } from '../search/corpus.js';
+import { DECISION_COLUMNS } from '../search/filter/ast.js';
+import { publicDecision } from './row.js';
+import type { Decision } from './schemas.js';
+
+interface Page {
+  documents: Decision[];
+  passages: { key: PassageKey; text: string }[];
+}
+
+/** Decisions, as a search sees them. */
+export const DECISIONS: Corpus<Decision> = {
+  of: 'decision',
+  kind: 'decision',
+  columns: DECISION_COLUMNS,
+  cursorKind: 'decision-search',
+  count: async (ctx) => (await ctx.db.query<{ count: number }[]>('decisions/count'))[0]?.count ?? 0,
+  keys: (ctx, ids) => ctx.db.query<DocumentKey[]>('decisions/keys', { ids }),
+  page: async (ctx, { ids, passages }) => {
+    const page = await ctx.db.query<Page>('decisions/page', { ids, passages });
+    return { ...page, documents: page.documents.map(publicDecision) };
+  },
+};

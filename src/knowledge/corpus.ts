@@ -1,0 +1,24 @@
+import type { DocumentKey } from '../search/compile.js';
+import type { Corpus, PassageKey } from '../search/corpus.js';
+import { COLUMNS } from '../search/filter/ast.js';
+import { publicDocument } from './get.js';
+import type { KnowledgeDocument } from './schemas.js';
+
+interface Page {
+  documents: KnowledgeDocument[];
+  passages: { key: PassageKey; text: string }[];
+}
+
+/** Documents, as a search sees them. */
+export const KNOWLEDGE: Corpus<KnowledgeDocument> = {
+  of: 'document',
+  kind: 'knowledge',
+  columns: COLUMNS,
+  cursorKind: 'search',
+  count: async (ctx) => (await ctx.db.query<{ count: number }[]>('search/count'))[0]?.count ?? 0,
+  keys: (ctx, ids) => ctx.db.query<DocumentKey[]>('search/keys', { ids }),
+  page: async (ctx, { ids, passages }) => {
+    const page = await ctx.db.query<Page>('search/documents', { ids, passages });
+    return { ...page, documents: page.documents.map(publicDocument) };
+  },
+};

@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { v7 as uuidv7 } from 'uuid';
+import { auditDraft } from '../audit/draft.js';
+import type { Context, RequestOperation } from '../context.js';
+import { AcervoError, isAcervoError } from '../errors/error.js';
+import { digestOf } from '../http/digest.js';
+import { salted } from '../knowledge/prepare.js';
+import { answeredBefore } from '../surreal/answered.js';
+import { conflictBackoffMs } from '../surreal/retry-conflicts.js';
+import { readSession, type SessionColumns, type SessionRow, type SessionTimes } from './row.js';
+import type { Next } from './states.js';
+
+/** So often at most when others change the same session at once. */
+const MAX_TRIES = 40;
+
+export interface ChangedSession {
+  session: SessionRow;
+  /** Undefined when nothing changed. */
+  audit_id: string | undefined;
+}
+
+export interface ChangeOptions {
+  /** The client's; without it the change has one of its own. */
+  operation?: RequestOperation;
+  /** From If-Match. */
+  expectedRevision?: number | undefined;
+}
+
+/**
+ * Changes a session: reads it, lets `decide` say what it becomes, and writes that if nobody else came between; else
+ * decides anew, so that nobody's change is lost. `decide` returns undefined when nothing is to change.
+ * @throws AcervoError `session:not_found`, `revision:mismatch` (If-Match), `revision:contended`, what `decide` throws,
+ *   and those of `Database.transact`
+ */
+export async function changeSession(
+  ctx: Context,
+  id: string,
+  decide: (row: SessionRow) => Next | undefined | Promise<Next | undefined>,
+  { operation, expectedRevision }: ChangeOptions = {},
+): Promise<ChangedSession> {
+  // What was legal the first time may be illegal now.
+  const before = operation && (await answeredBefore(ctx.db, operation));
+  if (before !== undefined) return { session: await readSession(ctx, id), audit_id: before.audit_id };
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const row = await readSession(ctx, id);
+    if (expectedRevision !== undefined && row.revision !== expectedRevision) throw new AcervoError('revision:mismatch');
+    const next = await decide(row);
+    if (next === undefined) return { session: row, audit_id: undefined };
+    try {
+      return await writeSession(ctx, id, next, { revision: row.revision, operation });
+    } catch (error) {
+      if (!isAcervoError(error, 'revision:mismatch')) throw error;
+    }
+    await sleep(conflictBackoffMs(tries));
+  }
+  throw new AcervoError('revision:contended', { retryAfterSeconds: 1 });
+}
+
+/**
+ * Writes a session over the revision that it was decided from; 0: a new one.
+ * @throws AcervoError `revision:mismatch`, `session:id_unavailable`, and those of `Database.transact`
+ */
+export async function writeSession(
+  ctx: Context,
+  id: string,
+  next: Next,
+  { revision, operation }: { revision: number; operation?: RequestOperation | undefined },
+): Promise<ChangedSession> {
+  const { row, audit_values } = sessionRow(next.row);
+  const { answer, audit_id, replayed } = await ctx.db.transact<SessionTimes>({
+    query: 'sessions/put',
+    params: {
+      id,
+      row,
+      audit_values: [audit_values],
+      expected_revision: revision,
+      vectors: next.vectors,
+      attach: next.attach ?? [],
+      detach: next.detach ?? [],
+    },
+    operation: operation ?? { id: uuidv7(), request_digest: '' },
+    audit: auditDraft(ctx, `session:${id}`, next.row.agent_id),
+  });
+  // A replay answers with the id of the first run, which may have been made anew for this one.
+  return { session: replayed ? await readSession(ctx, answer.id) : { ...next.row, ...answer }, audit_id };
+}
+
+/** The row that `sessions/put` takes, and the part of its audit row that may be erased. */
+export function sessionRow(columns: SessionColumns): {
+  row: Record<string, unknown>;
+  audit_values: { salt: string; columns: Record<string, unknown> };
+} {
+  const { salt, state_digest } = salted(digestOf(columns));
+  const { user, agent_id, status, metadata } = columns;
+  return { row: { ...columns, state_digest }, audit_values: { salt, columns: { user, agent_id, status, metadata } } };
+}

@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import { systemContext } from '../artifacts/system.js';
+import type { Services } from '../context.js';
+import { isAcervoError } from '../errors/error.js';
+import { withLease } from '../surreal/lease.js';
+import { changeSession } from './change.js';
+import { abandoned } from './states.js';
+
+const PAGE_SESSIONS = 100;
+const LEASE_TTL_MS = 15_000;
+/** A round begins so often, or twice in the idle time where that is shorter. */
+const MAX_INTERVAL_MS = 60_000;
+
+interface Idle {
+  id: string;
+  revision: number;
+}
+
+/** @returns whether it was abandoned; not when it has come to life, or is gone, since it was found idle */
+async function abandon(services: Services, { id, revision }: Idle): Promise<boolean> {
+  try {
+    const options = { expectedRevision: revision };
+    const { audit_id } = await changeSession(systemContext(services, 'sessions'), id, abandoned, options);
+    return audit_id !== undefined;
+  } catch (error) {
+    if (isAcervoError(error, 'revision:mismatch') || isAcervoError(error, 'session:not_found')) return false;
+    throw error;
+  }
+}
+
+/**
+ * One round: abandons the sessions that have shown no sign of life for `idleSeconds`, by the database's clock.
+ * Whichever node holds the lease does it.
+ * @returns how many
+ * @throws AcervoError `database:unavailable`: the next round goes on from here
+ */
+export async function abandonIdle(services: Services, holder: string, idleSeconds: number): Promise<number> {
+  const lease = { name: 'sessions-idle', holder, ttlMs: LEASE_TTL_MS };
+  const count = await withLease(services.control, lease, async (signal) => {
+    let total = 0;
+    for (;;) {
+      const query = { idle_seconds: idleSeconds, limit: PAGE_SESSIONS };
+      const page = await services.db.query<Idle[]>('sessions/idle', query);
+      let left = 0;
+      for (const idle of page) {
+        if (signal.aborted) return total;
+        if (await abandon(services, idle)) left += 1;
+      }
+      total += left;
+      services.metrics.sessionsAbandoned.inc(left);
+      // What came to life is not found again; a page of which nothing could be done ends the round all the same.
+      if (left === 0) return total;
+    }
+  });
+  return count ?? 0;
+}
+
+/**
+ * Runs rounds until stopped; with 0 seconds none. One that failed is logged and tried again.
+ * @returns stop; resolves when the round under way has ended
+ */
+export function startSessionWorker(services: Services, idleSeconds: number): () => Promise<void> {
+  if (idleSeconds === 0) return () => Promise.resolve();
+  const holder = randomUUID();
+  let working: Promise<void> | undefined;
+  const round = async () => {
+    try {
+      const sessions = await abandonIdle(services, holder, idleSeconds);
+      if (sessions > 0) services.log.info({ sessions }, 'idle sessions were abandoned');
+    } catch (error) {
+      services.log.warn({ err: error }, 'idle sessions could not be abandoned; the next round tries again');
+    } finally {
+      working = undefined;
+    }
+  };
+  const timer = setInterval(
+    () => {
+      // One that takes longer than the interval is not overtaken.
+      working ??= round();
+    },
+    Math.min(MAX_INTERVAL_MS, idleSeconds * 500),
+  );
+  return async () => {
+    clearInterval(timer);
+    await working;
+  };
+}
