@@ -107,6 +107,11 @@ export class AuditReader {
     return later(this.#edge, earlier(this.#after[0], settledEdge(this.#head)));
   }
 
+  /** Has the last `poll` read to the end of the log? Others may have written on since. */
+  get atEnd(): boolean {
+    return this.#after === undefined;
+  }
+
   /**
    * Up to `maxRows` (at most 1 000) rows not given out before, in the order of their ids within this answer. An empty
    * answer means that the log has been read to its end.

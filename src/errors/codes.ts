@@ -174,7 +174,6 @@ export const ERROR_CODES = {
   },
   'session:finished': { status: 409, retryable: false, title: 'The state of a finished session does not change.' },
   'session:state_too_large': { status: 400, retryable: false, title: 'The state is too large or too deep.' },
-  'live:upgrade_required': { status: 426, retryable: false, title: 'Open this as a WebSocket.' },
   'live:too_many_subscriptions': { status: 400, retryable: false, title: 'A socket has at most 64 subscriptions.' },
   'event:not_found': { status: 404, retryable: false, title: 'There is no such bucket event.' },
   'event:not_dead': { status: 409, retryable: false, title: 'Only dead letters are replayed.' },

@@ -1,7 +1,7 @@
 import type { Context } from '../context.js';
 import type { Change } from './change.js';
 import { Feed } from './feed.js';
-import { readInterest, wants } from './interest.js';
+import { type Interest, readInterest, wants } from './interest.js';
 import { readPosition } from './position.js';
 import { type ChangesQuery, MAX_CHANGES } from './schemas.js';
 
@@ -21,6 +21,20 @@ export interface ChangesPage {
  */
 export async function readChanges(ctx: Context, query: ChangesQuery, signal: AbortSignal): Promise<ChangesPage> {
   const interest = readInterest(query);
+  const leavePlace = ctx.live.enter();
+  try {
+    return await pageOrWait(ctx, interest, query, signal);
+  } finally {
+    leavePlace();
+  }
+}
+
+async function pageOrWait(
+  ctx: Context,
+  interest: Interest,
+  query: ChangesQuery,
+  signal: AbortSignal,
+): Promise<ChangesPage> {
   const cursor = query.after ?? (await ctx.live.tail.cursor());
   const feed = await Feed.from(ctx.db, ctx.cursors, readPosition(ctx.cursors, cursor));
   const wanted = (change: Change) => wants(interest, ctx.principal, change);
@@ -34,19 +48,15 @@ export async function readChanges(ctx: Context, query: ChangesQuery, signal: Abo
       const batch = await feed.next(query.limit - changes.length);
       if (batch === undefined) return { changes, cursor: feed.cursor, more: false };
       changes.push(...batch.changes.filter(wanted).map(shown));
+      if (batch.end) return { changes, cursor: feed.cursor, more: false };
     }
     return { changes, cursor: feed.cursor, more: true };
   }
 
   const first = await page();
   if (first.changes.length > 0 || first.more || query.wait_seconds === 0) return first;
-  const leavePlace = ctx.live.enter();
   const over = AbortSignal.any([signal, ctx.live.stopping, AbortSignal.timeout(query.wait_seconds * 1000)]);
-  try {
-    return await waitFor(ctx, over, wanted, page);
-  } finally {
-    leavePlace();
-  }
+  return waitFor(ctx, over, wanted, page);
 }
 
 /** Reads again whenever the tail has found what is wanted, until there is a change or the time is over. */

@@ -3,13 +3,12 @@ import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { checked } from '../http/input.js';
 import { parseJson } from '../http/json.js';
+import { HEARTBEAT_SECONDS, MAX_SUBSCRIPTIONS } from './bounds.js';
 import { CONNECTION, type ConnectionEvent, type ConnectionState } from './machine.js';
 import { Outbox } from './outbox.js';
 import { clientMessageSchema, type Subscribe } from './schemas.js';
-import { HEARTBEAT_SECONDS } from './sse.js';
 import { errorFacts, Subscription } from './subscription.js';
 
-export const MAX_SUBSCRIPTIONS = 64;
 const KEY_WITHIN_MS = 5_000;
 /** Heartbeats without an answer to their pings before the peer counts as gone. */
 const MAX_UNANSWERED = 4;
@@ -120,6 +119,16 @@ export class Connection {
     } catch (error) {
       this.#step('malformed', errorFacts(error));
     }
+    if (this.#outbox.full) this.#waitForReader();
+  }
+
+  /** Who does not read the answers is not listened to either; else they would pile up here. */
+  #waitForReader(): void {
+    this.#socket.pause();
+    this.#outbox.room().then(
+      () => this.#socket.resume(),
+      () => this.#socket.terminate(),
+    );
   }
 
   #subscribe(asked: Subscribe): void {

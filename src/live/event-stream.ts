@@ -1,6 +1,4 @@
-/** Of what a reader of a stream has not taken. */
-export const MAX_UNREAD_BYTES = 2_097_152;
-const LOW_BYTES = 524_288;
+import { LOW_UNREAD_BYTES, MAX_UNREAD_BYTES } from './bounds.js';
 
 export interface ServerEvent {
   event?: string;
@@ -67,7 +65,7 @@ export class EventStream {
 
   /** Resolves when the reader has taken most of what was written. */
   async room(): Promise<void> {
-    if (this.#bytes <= LOW_BYTES || this.#ended) return;
+    if (this.#bytes <= LOW_UNREAD_BYTES || this.#ended) return;
     await new Promise<void>((resolve) => this.#writerWaits.push(resolve));
   }
 

@@ -10,6 +10,8 @@ export interface Batch {
   /** The cursor for who has not been given all of it yet. */
   before: string;
   after: string;
+  /** Was that the end of the log? Others may have written on since: waiting for an empty batch could last for ever. */
+  end: boolean;
 }
 
 /** Reads the log from a position on, and knows at every moment the cursor of what it has given. */
@@ -41,7 +43,8 @@ export class Feed {
   /** A feed of what commits from now on. @throws AcervoError `database:unavailable` */
   static async ofNow(db: Database, cursors: CursorSigner): Promise<Feed> {
     const feed = new Feed({ db, cursors, edge: await settledCursor(db), ids: [], toldUpTo: undefined });
-    while ((await feed.#take(await feed.#reader.poll())) > 0);
+    do feed.#take(await feed.#reader.poll());
+    while (!feed.#reader.atEnd);
     feed.#cursor = signPosition(cursors, feed.position);
     return feed;
   }
@@ -87,17 +90,21 @@ export class Feed {
     this.#take(rows);
     this.#cursor = signPosition(this.#cursors, this.position);
     if (rows.length === 0) return undefined;
-    return { changes: found.map((change) => this.#marked(change)), before, after: this.#cursor };
+    return {
+      changes: found.map((change) => this.#marked(change)),
+      before,
+      after: this.#cursor,
+      end: this.#reader.atEnd,
+    };
   }
 
   #marked(change: Change): Change {
     return sortableId(change.id) <= this.#toldUpTo ? { ...change, repeat: true } : change;
   }
 
-  #take(rows: AuditRow[]): number {
+  #take(rows: AuditRow[]): void {
     for (const { id } of rows) this.#given.add(id);
     this.#given.settle(this.#reader.cursor);
-    return rows.length;
   }
 }
 

@@ -33,11 +33,13 @@ export async function follow(
 ): Promise<void> {
   const feed = await Feed.from(db, cursors, position);
   await readToEnd(feed, follower);
+  /** What the backlog has given may be new to the tail. */
+  let overlap: Feed | undefined = feed;
   const waiting: Batch[] = [];
   let live = false;
   let dropped = false;
   const { leave } = await tail.listen((batch) => {
-    if (live) return follower.take(batch);
+    if (live) return follower.take(without(overlap, batch));
     // What is dropped has been committed: the backlog, read once more, has it.
     dropped ||= waiting.length >= MAX_WAITING;
     if (dropped) waiting.length = 0;
@@ -51,11 +53,22 @@ export async function follow(
   } while (dropped);
   let { cursor } = feed;
   for (const batch of waiting) {
-    follower.take({ ...batch, before: cursor, changes: batch.changes.filter(({ id }) => !feed.hasGiven(id)) });
+    follower.take({ ...without(feed, batch), before: cursor });
     cursor = batch.after;
   }
   live = true;
   follower.caughtUp(cursor);
+  // From its next whole reading on, the tail has given all that the backlog had.
+  await tail.cursor().then(
+    () => {
+      overlap = undefined;
+    },
+    () => undefined,
+  );
+}
+
+function without(feed: Feed | undefined, batch: Batch): Batch {
+  return feed === undefined ? batch : { ...batch, changes: batch.changes.filter(({ id }) => !feed.hasGiven(id)) };
 }
 
 async function readToEnd(feed: Feed, follower: Follower): Promise<void> {
@@ -64,6 +77,7 @@ async function readToEnd(feed: Feed, follower: Follower): Promise<void> {
     if (batch === undefined) return;
     await follower.room();
     follower.take(batch);
+    if (batch.end) return;
   }
 }
 

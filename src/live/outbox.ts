@@ -1,13 +1,6 @@
 import type { WebSocket } from 'ws';
 import { AcervoError } from '../errors/error.js';
-
-/** Of what a client has not read: more ends the subscriptions that would add to it. */
-export const MAX_UNREAD_BYTES = 2_097_152;
-export const MAX_UNREAD_MESSAGES = 10_000;
-const LOW_BYTES = 524_288;
-const LOW_MESSAGES = 1_000;
-/** A client that takes nothing for so long while it catches up is too slow. */
-const PATIENCE_MS = 30_000;
+import { LOW_UNREAD_BYTES, LOW_UNREAD_MESSAGES, MAX_UNREAD_BYTES, MAX_UNREAD_MESSAGES, PATIENCE_MS } from './bounds.js';
 
 /** What is on its way to a client. */
 export class Outbox {
@@ -26,7 +19,7 @@ export class Outbox {
 
   get #low(): boolean {
     const { bufferedAmount, readyState, OPEN } = this.#socket;
-    return readyState !== OPEN || (bufferedAmount <= LOW_BYTES && this.#messages <= LOW_MESSAGES);
+    return readyState !== OPEN || (bufferedAmount <= LOW_UNREAD_BYTES && this.#messages <= LOW_UNREAD_MESSAGES);
   }
 
   send(text: string): void {

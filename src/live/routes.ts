@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { AcervoError } from '../errors/error.js';
 import { defineRoute, type Route } from '../http/route.js';
+import { HEARTBEAT_SECONDS, MAX_MESSAGE_BYTES, MAX_SUBSCRIPTIONS } from './bounds.js';
 import { readChanges } from './changes.js';
 import { changeSchema, changesQuerySchema } from './schemas.js';
 import { streamChanges } from './sse.js';
@@ -59,11 +59,23 @@ export const liveRoutes: Route[] = [
     description:
       'Many subscriptions on one socket, each with a filter, a snapshot if wanted, and a cursor to resume from. Browsers send ' +
       'their key as the first message. docs/live.md has the protocol.',
-    responses: { 101: { description: 'The socket is open.' } },
-    errors: ['live:upgrade_required', 'request:overloaded'],
-    // The server opens sockets before the app is asked, and asks the app whether this key may: this is its yes.
-    handler: async () => {
-      throw new AcervoError('live:upgrade_required');
+    responses: {
+      101: { description: 'The socket is open.' },
+      200: {
+        description: 'Without an upgrade: this key may open a socket, and these are its bounds.',
+        schema: z
+          .object({ heartbeat_seconds: z.int(), max_subscriptions: z.int(), max_message_bytes: z.int() })
+          .meta({ id: 'LiveBounds' }),
+      },
     },
+    errors: [],
+    handler: async () => ({
+      status: 200,
+      body: {
+        heartbeat_seconds: HEARTBEAT_SECONDS,
+        max_subscriptions: MAX_SUBSCRIPTIONS,
+        max_message_bytes: MAX_MESSAGE_BYTES,
+      },
+    }),
   }),
 ];

@@ -3,14 +3,14 @@ import type { Duplex } from 'node:stream';
 import { v7 as uuidv7 } from 'uuid';
 import { WebSocketServer } from 'ws';
 import type { Context, Principal, Services } from '../context.js';
-import { ERROR_CODES, type ErrorCode } from '../errors/codes.js';
+import type { ErrorCode } from '../errors/codes.js';
 import { AcervoError } from '../errors/error.js';
 import { toProblem } from '../errors/problem.js';
 import type { Authenticator } from '../http/authenticate.js';
+import { MAX_MESSAGE_BYTES } from './bounds.js';
 import { Connection } from './connection.js';
 
 export const LIVE_PATH = '/v1/live';
-const MAX_MESSAGE_BYTES = 65_536;
 
 /** Asks the app as a client would, without opening a socket. */
 export type Ask = (request: Request, incoming: IncomingMessage) => Promise<Response>;
@@ -20,7 +20,7 @@ const keyIn = (authorization: string): string => /^bearer +(\S+)$/i.exec(authori
 
 /**
  * Opens sockets at /v1/live. Whether a key may, the app says: a plain GET /v1/live with that key passes every gate (rate,
- * guessing, scope, the record of denials), and at its end stands 426. Any other answer is the refusal.
+ * guessing, scope, the record of denials), or its answer is the refusal.
  */
 export class LiveSockets {
   readonly #services: Services;
@@ -63,7 +63,7 @@ export class LiveSockets {
       if (typeof value === 'string') headers.set(name, value);
     }
     const answer = await this.#ask(new Request(`http://localhost${LIVE_PATH}`, { headers }), incoming);
-    if (answer.status !== ERROR_CODES['live:upgrade_required'].status) throw await refusalIn(answer);
+    if (!answer.ok) throw await refusalIn(answer);
     const holder = await this.#authenticator.authenticate(key);
     if (holder === undefined) throw new AcervoError('auth:invalid');
     const principal: Principal = {

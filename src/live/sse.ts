@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../context.js';
+import { HEARTBEAT_SECONDS, PATIENCE_MS } from './bounds.js';
 import { type Change, textOf } from './change.js';
 import { EventStream } from './event-stream.js';
 import type { Batch } from './feed.js';
@@ -7,10 +8,6 @@ import { type Follower, follow } from './follow.js';
 import { type Interest, readInterest, wants } from './interest.js';
 import { readPosition } from './position.js';
 import type { ChangesQuery } from './schemas.js';
-
-export const HEARTBEAT_SECONDS = 15;
-/** A reader that takes nothing for so long while it catches up is too slow. */
-export const PATIENCE_MS = 30_000;
 
 /** Follows changes for one reader of an event stream. */
 class SseFollower implements Follower {

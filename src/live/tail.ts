@@ -114,8 +114,8 @@ export class Tail {
       const batch = await (all ? feed.next() : feed.nextRecent());
       if (batch !== undefined) this.#give(batch);
       // Nothing has come, and time has passed: cursors grow old with what they are made of.
-      else if (all) this.#give({ changes: [], before: feed.cursor, after: feed.cursor });
-      if (batch === undefined || !all) return;
+      else if (all) this.#give({ changes: [], before: feed.cursor, after: feed.cursor, end: true });
+      if (batch === undefined || batch.end || !all) return;
     }
   }
 

@@ -64,6 +64,7 @@ describe.skipIf(unavailable)('keys', () => {
       'artifacts:write',
       'audit:erase',
       'audit:read',
+      'changes:read',
       'decisions:read',
       'decisions:write',
       'health:read',

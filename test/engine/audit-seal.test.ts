@@ -1,36 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Fault } from '../../src/audit/seal/judge.js';
-import { sealSettled } from '../../src/audit/seal/sealer.js';
-import { type VerifyReport, verifyPage } from '../../src/audit/seal/verify.js';
 import { insertRows, type MadeRow, madeRows } from './support/audit-log.js';
 import { type Engine, openEngine, unavailable } from './support/engine.js';
+import { seal, verify } from './support/seals.js';
 
 const FULL = process.env.ACERVO_TEST_FULL === '1';
 const ROWS = FULL ? 100_000 : 5_000;
 const DAY_MS = 86_400_000;
-
-const seal = (engine: Engine, db = engine.db) => sealSettled({ db, control: engine.control }, randomUUID());
-
-/** All pages, added up. */
-async function verify(engine: Engine, options: { from?: string; to?: string; maxRows?: number } = {}) {
-  const total = { seals: 0, rows: 0, late_rows: 0, unsealed_rows: 0, faults: [] as Fault[], pages: 0 };
-  let position: { number: number; through: string } | undefined;
-  for (;;) {
-    const { report, next }: { report: VerifyReport; next?: { number: number; through: string } } = await verifyPage(
-      engine.db,
-      { maxRows: 20_000, maxSeals: 500, ...options, position },
-    );
-    total.seals += report.seals;
-    total.rows += report.rows;
-    total.late_rows += report.late_rows;
-    total.unsealed_rows += report.unsealed_rows;
-    total.faults.push(...report.faults);
-    total.pages += 1;
-    if (next === undefined) return total;
-    position = next;
-  }
-}
 
 const run = <Result>(engine: Engine, text: string, params: Record<string, unknown> = {}) =>
   engine.db.run<Result>({ text, params });

@@ -46,6 +46,7 @@ describe.skipIf(unavailable)('events of the object store', () => {
       embedder: {} as Services['embedder'],
       extractor: {} as Services['extractor'],
       openSignedUrl: undefined,
+      live: {} as Services['live'],
       ...more,
     };
   };

@@ -6,7 +6,6 @@ import { deleteDecision } from '../../src/decisions/delete.js';
 import { patchDecision } from '../../src/decisions/patch.js';
 import { getDecision } from '../../src/decisions/row.js';
 import { type CreateDecisionInput, createDecisionSchema } from '../../src/decisions/schemas.js';
-import { decisionsSupportedBy } from '../../src/decisions/supported-by.js';
 import { deleteDocument } from '../../src/knowledge/delete.js';
 import { putDocument } from '../../src/knowledge/put.js';
 import { unavailable } from './support/engine.js';
@@ -205,28 +204,6 @@ describe.skipIf(unavailable)('decisions in the database', () => {
       revision: 2,
     });
     expect((await getDecision(admin(), 'many')).evidence).toEqual(names.slice(0, 100));
-  });
-
-  it('are told by the documents that support them: the 20 newest that the key may read', async () => {
-    for (const id of ['told-1', 'told-2', 'told-3']) await document(id, id === 'told-3' ? 'other' : 'judge');
-    const ids = Array.from({ length: 23 }, (_, n) => `told-${String(n).padStart(2, '0')}`);
-    for (const id of ids) await create({ id, evidence: ['told-1'] });
-    await create({ id: 'told-x', agent_id: 'other', evidence: ['told-1', 'told-3'], outcome: { status: 'failure' } });
-    const told = await decisionsSupportedBy(admin(), ['told-1', 'told-2', 'told-3', 'gone']);
-    expect([...told.keys()].sort()).toEqual(['told-1', 'told-3']);
-    expect(told.get('told-1')?.map(({ id }) => id)).toEqual(['told-x', ...ids.slice(4).reverse()]);
-    expect(told.get('told-3')).toEqual([
-      {
-        id: 'told-x',
-        decision_type: 'analysis',
-        agent_id: 'other',
-        outcome: { status: 'failure', recorded_at: expect.stringMatching(/^2026-03-01T12:00:00/) },
-      },
-    ]);
-    const own = await decisionsSupportedBy(boundTo('judge'), ['told-1', 'told-3']);
-    expect([...own.keys()]).toEqual(['told-1']);
-    expect(own.get('told-1')?.map(({ id }) => id)).toEqual(ids.slice(3).reverse());
-    expect(await decisionsSupportedBy(admin(), [])).toEqual(new Map());
   });
 
   it('show a bound key only the evidence and products of its own agent', async () => {

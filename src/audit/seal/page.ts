@@ -1,9 +1,10 @@
 import type { Database } from '../../surreal/database.js';
 import type { Place } from '../list-rows.js';
 import { firstSealThrough, LATE_NS, lateSealsBetween, packedLeavesOf } from './chain.js';
-import { type Chain, Faults, Judge } from './judge.js';
+import type { ChainWalk } from './chain-walk.js';
+import { Faults, Judge } from './judge.js';
 import { type Leaf, unpackLeaves } from './leaves.js';
-import { compare, idOfPlace, knownPlace, SECOND_NS, secondOf } from './place.js';
+import { BEFORE_ALL, compare, idOfPlace, knownPlace, SECOND_NS, secondOf } from './place.js';
 import { rowsAfter } from './rows.js';
 import type { Seal } from './seal.js';
 
@@ -28,16 +29,16 @@ export class Page {
   constructor(
     readonly db: Database,
     readonly newest: Seal,
-    readonly chain: Chain,
+    readonly chain: ChainWalk,
     public through: Place,
-  ) {
-    this.#reached = through;
-  }
+  ) {}
 
   /** What was sealed late of the rows of some seals: its seals come within ten minutes of the log after them. */
   async loadLate(first: number, among: readonly Seal[]): Promise<void> {
-    const upto = among.map(({ last_id }) => knownPlace(last_id).nanos).reduce((a, b) => (a > b ? a : b), 0n);
-    const last = await firstSealThrough(this.db, upto + LATE_NS + SECOND_NS, this.newest.number);
+    const upto = among
+      .map(({ last_id }) => knownPlace(last_id))
+      .reduce((a, b) => (compare(a, b) > 0 ? a : b), BEFORE_ALL);
+    const last = await firstSealThrough(this.db, upto.nanos + LATE_NS + SECOND_NS, this.newest.number);
     const seals = await lateSealsBetween(this.db, first, Math.min(last, this.newest.number));
     const packed = await packedLeavesOf(
       this.db,
@@ -52,39 +53,8 @@ export class Page {
       this.db,
       seals.map(({ number }) => number),
     );
-    return seals.map((seal) => {
-      const broken = this.#gap || this.chain.last + 1 !== seal.number;
-      this.#gap = false;
-      const leaves = this.chain.take(seal, packed.get(seal.number), this.faults);
-      this.seals += 1;
-      const [first, last] = [leaves?.[0], leaves?.at(-1)];
-      // Rows of a seal that is gone, or that nothing vouches for, belong to nobody: they are passed over.
-      if (leaves === undefined) this.#passOver(knownPlace(seal.last_id));
-      else if (broken && first !== undefined) this.#passOver({ ...first.place, uuid: '' });
-      if (last !== undefined && compare(last.place, this.#reached) > 0) this.#reached = last.place;
-      return { seal, leaves };
-    });
-  }
-
-  /** Places whose rows cannot be judged. */
-  readonly #blind: { after: Place; upto: Place }[] = [];
-  #gap = false;
-  /** The last place of the seals that were opened. */
-  #reached: Place;
-
-  #passOver(upto: Place): void {
-    this.#blind.push({ after: this.#reached, upto });
-  }
-
-  /** All seals up to this number are gone. */
-  passGap(number: number): void {
-    this.faults.add({ kind: 'chain_broken', seal: this.chain.last + 1 });
-    this.chain.last = number;
-    this.#gap = true;
-  }
-
-  #isBlind(place: Place): boolean {
-    return this.#blind.some(({ after, upto }) => compare(place, after) > 0 && compare(place, upto) <= 0);
+    this.seals += seals.length;
+    return seals.map((seal) => ({ seal, leaves: this.chain.take(seal, packed.get(seal.number), this.faults) }));
   }
 
   /** Compares the rows from where this page stands to the end of a group of seals. */
@@ -96,7 +66,7 @@ export class Page {
     for (const { seal, leaves } of opened) {
       const last = leaves?.at(-1)?.place ?? knownPlace(seal.last_id);
       // A late seal: its rows were compared in the windows that they are in.
-      if (compare(last, after) <= 0) continue;
+      if (compare(last, upto) <= 0) continue;
       judge.expect(leaves ?? [], seal.number);
       expected += leaves?.length ?? 0;
       upto = last;
@@ -119,7 +89,7 @@ export class Page {
     for (const { place, row } of rows) {
       if (compare(place, upto) > 0) break;
       this.rows += 1;
-      if (judge.look(row) || this.#isBlind(place)) continue;
+      if (judge.look(row) || this.chain.isBlind(place)) continue;
       // What has appeared within the last ten minutes of the log the sealer still takes.
       if (place.nanos < lateEdge) this.faults.add({ kind: 'inserted', row: idOfPlace(place) });
       else this.unsealedRows += 1;

@@ -2,7 +2,8 @@ import type { Database } from '../../surreal/database.js';
 import type { Place } from '../list-rows.js';
 import { nanosOf } from '../time.js';
 import { firstSealThrough, hashNumbered, newestSeal, sealNumbered, sealsBetween } from './chain.js';
-import { Chain, type Fault, Faults } from './judge.js';
+import { ChainWalk } from './chain-walk.js';
+import { type Fault, Faults } from './judge.js';
 import { Page } from './page.js';
 import { BEFORE_ALL, idOfPlace, knownPlace, SECOND_NS, secondOf } from './place.js';
 import { countAfter } from './rows.js';
@@ -53,7 +54,8 @@ async function begin(db: Database, newest: Seal, { from, position }: VerifyOptio
     if (hash !== NO_HASH) hashes.push([number, hash]);
   }
   const through = position?.through ?? (await sealNumbered(db, last))?.sealed_through;
-  return new Page(db, newest, new Chain(last, hashes), through === undefined ? BEFORE_ALL : knownPlace(through));
+  const place = through === undefined ? BEFORE_ALL : knownPlace(through);
+  return new Page(db, newest, new ChainWalk(last, hashes, place), place);
 }
 
 /** Splits seals into groups of some 2 000 rows. */
@@ -102,7 +104,7 @@ export async function verifyPage(
     const upper = Math.min(from + PAGE_SEALS - 1, end, newest.number);
     const seals = await sealsBetween(db, from, upper);
     await page.loadLate(from, seals);
-    if (seals.length === 0) page.passGap(upper);
+    if (seals.length === 0) page.chain.passGap(upper, page.faults);
     for (const group of groupsOf(seals)) {
       signal?.throwIfAborted();
       await page.compareGroup(await page.open(group));

@@ -42,6 +42,7 @@ export async function openRig(env: Record<string, string> = {}) {
       extract: () => Promise.reject(new Error('no test here extracts')),
     } as unknown as Services['extractor'],
     openSignedUrl: undefined,
+    live: {} as Services['live'],
     bucketEvents: {} as Services['bucketEvents'],
     objects: counted(disk, (operation) => requests.push(operation)),
     embedder: {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { EventStream, eventText, MAX_UNREAD_BYTES } from '../../../src/live/event-stream.js';
+import { MAX_UNREAD_BYTES } from '../../../src/live/bounds.js';
+import { EventStream, eventText } from '../../../src/live/event-stream.js';
 
 describe('server-sent events', () => {
   test('are written as the standard has them', () => {

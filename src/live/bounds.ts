@@ -1,0 +1,13 @@
+/** The bounds that docs/live.md tells clients of. */
+
+export const HEARTBEAT_SECONDS = 15;
+export const MAX_SUBSCRIPTIONS = 64;
+export const MAX_MESSAGE_BYTES = 65_536;
+/** Of what a reader has not taken: more ends the subscriptions or the stream that would add to it. */
+export const MAX_UNREAD_BYTES = 2_097_152;
+export const MAX_UNREAD_MESSAGES = 10_000;
+/** Below these a reader that catches up is given more. */
+export const LOW_UNREAD_BYTES = 524_288;
+export const LOW_UNREAD_MESSAGES = 1_000;
+/** A reader that takes nothing for so long while it catches up is too slow. */
+export const PATIENCE_MS = 30_000;
