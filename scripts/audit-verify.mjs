@@ -41,7 +41,10 @@ function readArguments() {
   }
 }
 
-const linesOf = (path) => createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY });
+/** Opened when they are read: an interface that waits loses lines. */
+async function* linesOf(path) {
+  yield* createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY });
+}
 
 async function checkProof({ proof, root }) {
   const { proofSchema } = await import('../dist/audit/seal/schemas.js');

@@ -6,7 +6,7 @@ const BATCH_ROWS = 500;
 const MAX_BATCHES = 100;
 
 export interface Erased {
-  /** Rows whose values and salt are gone now. */
+  /** Rows that hold nothing personal any more. */
   erased: number;
   /** False: there are more; ask again. */
   complete: boolean;
@@ -14,7 +14,7 @@ export interface Erased {
 }
 
 /**
- * Drops the values and salts that the log keeps of a resource. Its rows and digests stay, so that the chain of seals
+ * Drops what is personal in the rows of a resource: values and salts, the caller's address and user agent. Its rows and digests stay, so that the chain of seals
  * does; without the salt nobody can tell what a digest was made of. The erasure itself is recorded first, under
  * `audit:<resource>`. Changes made from then on have values again. A bound key erases only rows of its agent.
  * @throws AcervoError those of `Database.transact`

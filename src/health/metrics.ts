@@ -21,6 +21,7 @@ export interface Metrics {
   embeddingPendingDocuments: Gauge;
   auditRowsDropped: Counter<'kind'>;
   auditRollupThrough: Gauge;
+  auditSealedThrough: Gauge;
   artifactsStored: Counter;
   artifactBytes: Counter<'direction'>;
   presignedUrls: Counter<'cached'>;
@@ -124,6 +125,11 @@ export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAG
     auditRollupThrough: new Gauge({
       name: 'acervo_audit_rollup_through_timestamp_seconds',
       help: 'Up to where this node has seen the audit log rolled up, in seconds since 1970.',
+      registers,
+    }),
+    auditSealedThrough: new Gauge({
+      name: 'acervo_audit_sealed_through_timestamp_seconds',
+      help: 'Up to where this node has seen the audit log sealed, in seconds since 1970.',
       registers,
     }),
     liveConnections: new Gauge({

@@ -6,7 +6,7 @@ import { faultOfProof } from '../../src/audit/seal/verify-proof.js';
 import type { Database } from '../../src/surreal/database.js';
 import { auditContext, insertRows, type MadeRow, madeRows } from './support/audit-log.js';
 import { change, type Engine, openEngine, unavailable } from './support/engine.js';
-import { seal, verify } from './support/seals.js';
+import { idOf, seal, verify } from './support/seals.js';
 
 const HOUR_MS = 3_600_000;
 const START = Date.now() - HOUR_MS;
@@ -91,9 +91,15 @@ describe.skipIf(unavailable)('sealing', () => {
       text: "UPDATE audit_log SET code = 'x' WHERE resource = 'knowledge:late' AND timestamp = <datetime> $time",
       params: { time: late[0]!.time },
     });
-    expect((await verify(engine)).faults).toEqual([
-      { kind: 'changed', seal: 3, row: `${late[0]!.time}_${late[0]!.uuid}` },
-    ]);
+    expect((await verify(engine)).faults).toEqual([{ kind: 'changed', seal: 3, row: idOf(late[0]!) }]);
+  });
+
+  it('finds what is late in a log whose last rows are years apart', async () => {
+    await insertRows(engine, [rowAt('2001-01-01T00:00:00Z'), rowAt('2025-06-01T00:05:00.5Z')]);
+    expect(await seal(engine)).toEqual({ seals: 1, rows: 2, late_rows: 0 });
+    await insertRows(engine, [rowAt('2025-06-01T00:00:00Z')]);
+    expect(await seal(engine)).toEqual({ seals: 1, rows: 1, late_rows: 1 });
+    expect(await verify(engine)).toMatchObject({ rows: 3, late_rows: 1, unsealed_rows: 0, faults: [] });
   });
 
   it('splits a second with many rows, and proves each of them', async () => {

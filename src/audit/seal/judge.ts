@@ -1,7 +1,7 @@
-import type { FullAuditRow } from '../list-rows.js';
+import type { FullAuditRow, Place } from '../list-rows.js';
 import { leafOf } from './leaf.js';
 import type { Leaf } from './leaves.js';
-import { idOfPlace, placeOfId } from './place.js';
+import { idOfPlace, keyOf } from './place.js';
 
 /** What is wrong, where. A fault without a row is about a whole seal. */
 export interface Fault {
@@ -38,27 +38,28 @@ function isLeaf(row: FullAuditRow, hash: Buffer): boolean {
 
 /** Compares rows with the leaves of their seals. */
 export class Judge {
-  readonly #sealed = new Map<string, { hash: Buffer; seal: number }>();
+  readonly #sealed = new Map<string, { leaf: Leaf; seal: number }>();
 
   constructor(readonly faults: Faults) {}
 
   expect(leaves: readonly Leaf[], seal: number): void {
-    for (const { place, hash } of leaves) this.#sealed.set(idOfPlace(place), { hash, seal });
+    for (const leaf of leaves) this.#sealed.set(keyOf(leaf.place), { leaf, seal });
   }
 
   /** @returns false when the row is in no seal that was expected */
-  look(row: FullAuditRow): boolean {
-    const id = idOfPlace(placeOfId(row.id));
-    const sealed = this.#sealed.get(id);
+  look(place: Place, row: FullAuditRow): boolean {
+    const key = keyOf(place);
+    const sealed = this.#sealed.get(key);
     if (sealed === undefined) return false;
-    this.#sealed.delete(id);
-    if (!isLeaf(row, sealed.hash)) this.faults.add({ kind: 'changed', seal: sealed.seal, row: id });
+    this.#sealed.delete(key);
+    if (!isLeaf(row, sealed.leaf.hash)) this.faults.add({ kind: 'changed', seal: sealed.seal, row: idOfPlace(place) });
     return true;
   }
 
   /** Rows that were expected and have not come. */
   end(): void {
-    for (const [row, { seal }] of this.#sealed) this.faults.add({ kind: 'missing', seal, row });
+    for (const { leaf, seal } of this.#sealed.values())
+      this.faults.add({ kind: 'missing', seal, row: idOfPlace(leaf.place) });
     this.#sealed.clear();
   }
 }

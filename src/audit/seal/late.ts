@@ -2,12 +2,13 @@ import type { Database } from '../../surreal/database.js';
 import { type Place, publicRow, type StoredAuditRow } from '../list-rows.js';
 import { timeOf } from '../time.js';
 import { firstSealThrough, LATE_NS, lateSealsBetween, leavesOf, sealNumbered, sealsBetween } from './chain.js';
-import { BEFORE_ALL, compare, idOfPlace, placeOfId, SECOND_NS, secondOf } from './place.js';
+import { BEFORE_ALL, compare, keyOf, placeOfId, SECOND_NS, secondOf } from './place.js';
 import { countAfter, type PlacedRow, placesBetween } from './rows.js';
 import type { Seal } from './seal.js';
 
 /** Read at a time when rows have to be compared with seals one by one. */
 const STEP_NS = 60n * SECOND_NS;
+const FEW_ROWS = 1_000;
 const LEAVES_SEALS = 100;
 const PAGE_ROWS = 500;
 
@@ -35,25 +36,31 @@ async function countsAgree(db: Database, { after, upto, first, newest }: Recent)
   return (await countAfter(db, after, secondOf(upto.nanos) + SECOND_NS)) === sealed + lateHere;
 }
 
-async function sealedIds(db: Database, { first, newest }: Recent): Promise<Set<string>> {
-  const ids = new Set<string>();
+async function sealedKeys(db: Database, { first, newest }: Recent): Promise<Set<string>> {
+  const keys = new Set<string>();
   for (let from = first; from <= newest; from += LEAVES_SEALS) {
     const seals = await sealsBetween(db, from, Math.min(newest, from + LEAVES_SEALS - 1));
-    for (const { place } of await leavesOf(db, seals)) ids.add(idOfPlace(place));
+    for (const { place } of await leavesOf(db, seals)) keys.add(keyOf(place));
   }
-  return ids;
+  return keys;
 }
 
 async function unsealedPlaces(db: Database, recent: Recent, oldestNanos: bigint): Promise<Place[]> {
   const { after, upto } = recent;
-  const sealed = await sealedIds(db, recent);
+  const sealed = await sealedKeys(db, recent);
   const places: Place[] = [];
   const end = secondOf(upto.nanos) + SECOND_NS;
   const begin = secondOf(after.nanos > oldestNanos ? after.nanos : oldestNanos);
-  for (let from = begin; from < end; from += STEP_NS) {
-    const found = await placesBetween(db, from, from + STEP_NS < end ? from + STEP_NS : end);
+  let width = STEP_NS;
+  for (let from = begin; from < end; ) {
+    const left = end - from;
+    const until = from + (left < width ? left : width);
+    const found = await placesBetween(db, from, until);
+    from = until;
+    // The first of these seals may go back for years, with few rows.
+    width = found.length < FEW_ROWS ? width * 4n : STEP_NS;
     const here = found.filter((place) => compare(place, after) > 0 && compare(place, upto) <= 0);
-    places.push(...here.filter((place) => !sealed.has(idOfPlace(place))));
+    places.push(...here.filter((place) => !sealed.has(keyOf(place))));
   }
   return places.sort(compare);
 }

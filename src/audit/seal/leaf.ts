@@ -23,15 +23,16 @@ export function encodeFields(values: readonly (string | number | undefined | nul
   return Buffer.concat(parts);
 }
 
-/** A time with nine digits of a second in UTC, however it was written. */
-const canonicalTime = (time: string): string => timeOf(nanosOf(time));
-
-/** What a seal covers of a row: all of its columns. Values and salts are elsewhere and may be erased. */
+/**
+ * What a seal covers of a row: all of its columns but the caller's address and user agent, times with nine digits of a
+ * second in UTC, however they were written. These two, and the values and salts, which are elsewhere, may be erased.
+ */
 export function leafData(row: FullAuditRow): Buffer {
   const { nanos, uuid } = placeOfId(row.id);
+  const time = timeOf(nanos);
   return encodeFields([
-    `${timeOf(nanos)}_${uuid}`,
-    canonicalTime(row.timestamp),
+    `${time}_${uuid}`,
+    row.id.startsWith(`${row.timestamp}_`) ? time : timeOf(nanosOf(row.timestamp)),
     row.action,
     row.status,
     row.resource,
@@ -39,8 +40,6 @@ export function leafData(row: FullAuditRow): Buffer {
     row.agent_id,
     row.key_id,
     row.request_id,
-    row.address,
-    row.user_agent,
     row.code,
     row.old_digest,
     row.new_digest,

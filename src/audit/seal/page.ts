@@ -89,7 +89,7 @@ export class Page {
     for (const { place, row } of rows) {
       if (compare(place, upto) > 0) break;
       this.rows += 1;
-      if (judge.look(row) || this.chain.isBlind(place)) continue;
+      if (judge.look(place, row) || this.chain.isBlind(place)) continue;
       // What has appeared within the last ten minutes of the log the sealer still takes.
       if (place.nanos < lateEdge) this.faults.add({ kind: 'inserted', row: idOfPlace(place) });
       else this.unsealedRows += 1;

@@ -7,6 +7,9 @@ export const SECOND_NS = 1_000_000_000n;
 export const compare = (a: Place, b: Place): number =>
   a.nanos === b.nanos ? (a.uuid < b.uuid ? -1 : Number(a.uuid > b.uuid)) : a.nanos < b.nanos ? -1 : 1;
 
+/** A name for the place, cheaper to make than the id. */
+export const keyOf = ({ nanos, uuid }: Place): string => `${nanos}_${uuid}`;
+
 /** Before every row. */
 export const BEFORE_ALL: Place = { nanos: 0n, uuid: '' };
 

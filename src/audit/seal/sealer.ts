@@ -127,6 +127,8 @@ export function startSealer(services: Services, intervalSeconds: number): () => 
       const sealed = await sealSettled(services, holder);
       if (sealed !== undefined && sealed.late_rows > 0)
         services.log.warn({ rows: sealed.late_rows }, 'audit rows have appeared late; they are in a late seal');
+      const newest = await newestSeal(services.db);
+      if (newest) services.metrics.auditSealedThrough.set(Number(placeOfId(newest.sealed_through).nanos) / 1e9);
     } catch (error) {
       services.log.warn({ err: error }, 'the audit log could not be sealed; the next run tries again');
     } finally {

@@ -69,7 +69,7 @@ export async function verifyFiles(rows: Lines, seals: Lines): Promise<VerifyRepo
   for await (const row of parsed(rows, 'rows', rowOf)) {
     counts.rows += 1;
     const place = placeOfId(row.id);
-    if (judge.look(row) || walk.isBlind(place)) continue;
+    if (judge.look(place, row) || walk.isBlind(place)) continue;
     const isOld = compare(place, through) <= 0 && place.nanos < through.nanos - LATE_NS;
     if (isOld) faults.add({ kind: 'inserted', row: idOfPlace(place) });
     else counts.unsealed_rows += 1;

@@ -75,6 +75,7 @@ export async function openInstallation(): Promise<Installation> {
         embed: async () => [],
       },
       cursors,
+      live: {} as Services['live'],
       metrics: createMetrics(),
       log,
       clock,

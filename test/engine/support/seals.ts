@@ -3,6 +3,7 @@ import type { Fault } from '../../../src/audit/seal/judge.js';
 import { sealSettled } from '../../../src/audit/seal/sealer.js';
 import { type Position, verifyPage } from '../../../src/audit/seal/verify.js';
 import type { Database } from '../../../src/surreal/database.js';
+import type { MadeRow } from './audit-log.js';
 import type { Engine } from './engine.js';
 
 /** One run of the sealer. */
@@ -25,3 +26,9 @@ export async function verify(engine: Engine, options: { from?: string; to?: stri
   } while (position !== undefined);
   return total;
 }
+
+/** The id of a made row as the API writes it. */
+export const idOf = ({ time, uuid }: MadeRow) => {
+  const [whole, fraction = ''] = time.slice(0, -1).split('.');
+  return `${whole}.${fraction.replace(/0+$/, '') || '000'}Z_${uuid}`;
+};

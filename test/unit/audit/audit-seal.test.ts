@@ -89,8 +89,8 @@ const anyRow: fc.Arbitrary<FullAuditRow> = fc
     revision: fc.option(fc.nat(), { nil: undefined }),
     agent_id: optional,
     key_id: optional,
-    address: optional,
-    user_agent: optional,
+    request_id: optional,
+    code: optional,
     old_digest: optional,
     new_digest: optional,
   })
