@@ -7,12 +7,13 @@ const grouped = (count: number) => String(count).replace(/\B(?=(\d{3})+$)/g, ' '
 
 test.each([
   `Every ${bounds.HEARTBEAT_SECONDS} s`,
-  `| subscriptions of a socket                        | ${bounds.MAX_SUBSCRIPTIONS} `,
+  `| subscriptions of a socket | ${bounds.MAX_SUBSCRIPTIONS} `,
   `at most ${grouped(bounds.MAX_MESSAGE_BYTES)} bytes to the server`,
   `${grouped(bounds.MAX_UNREAD_BYTES)} bytes or ${grouped(bounds.MAX_UNREAD_MESSAGES)} messages`,
   `${bounds.PATIENCE_MS / 1000} s, then \`overflow\``,
   `(1 to ${grouped(MAX_CHANGES)}, default 100)`,
   `(0 to ${MAX_WAIT_SECONDS})`,
 ])('docs/live.md says the bound that the code has: %s', (bound) => {
-  expect(read('docs/live.md')).toContain(bound);
+  // However wide a formatter makes the columns of a table.
+  expect(read('docs/live.md').replaceAll(/ +/g, ' ')).toContain(bound);
 });
