@@ -6,6 +6,7 @@ import { bucketEventRoutes } from './bucket-events/routes.js';
 import { decisionRoutes } from './decisions/routes.js';
 import { executionRoutes } from './executions/routes.js';
 import { healthRoutes } from './health/routes.js';
+import { hookRoutes } from './hooks/routes.js';
 import { docsRoutes } from './http/docs.js';
 import type { Route } from './http/route.js';
 import { keyRoutes } from './keys/routes.js';
@@ -27,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   ...lineageRoutes,
   ...sessionRoutes,
   ...liveRoutes,
+  ...hookRoutes,
   ...bucketEventRoutes,
   ...reconcileRoutes,
   ...sealRoutes,

@@ -3,7 +3,10 @@ import type { Context, Services } from '../context.js';
 import { ALL_SCOPES } from '../keys/scopes.js';
 
 /** A context for what this server does by itself; the audit log shows it as the key `system:<who>`. */
-export function systemContext(services: Services, who: 'bucket-events' | 'reconcile' | 'sessions'): Context {
+export function systemContext(
+  services: Services,
+  who: 'bucket-events' | 'reconcile' | 'sessions' | 'hooks' | 'search',
+): Context {
   return {
     ...services,
     principal: {

@@ -32,6 +32,7 @@ const KINDS: Record<string, string> = {
   agents: 'agent',
   keys: 'key',
   executions: 'execution',
+  hooks: 'hook',
 };
 
 /** What a request does by its method; a POST to something there is, such as `…/{id}/complete`, changes it. */

@@ -1,7 +1,8 @@
 /**
  * What the API or the object store refuses, and what the network does. `code` is one of `/docs/errors`, or:
  * `client:network` (no answer), `client:answer` (an answer that is no problem document, as of an object store),
- * `client:other_source` (not the bytes that the upload to be resumed was begun with).
+ * `client:other_source` (not the bytes that the upload to be resumed was begun with), `client:hook_signature` (not sent by
+ * the hook that has this secret).
  */
 export class AcervoClientError extends Error {
   readonly code: string;

@@ -1,4 +1,4 @@
-// A client for files and changes, for Node 20.19 or newer and browsers. It shares no code with the server.
+// A client for files, changes and hooks, for Node 20.19 or newer and browsers. It shares no code with the server.
 import { Api, type ClientOptions } from './api.js';
 import type { Artifact } from './artifact.js';
 import { type UploadOptions, uploadArtifact } from './upload.js';
@@ -6,6 +6,7 @@ import { type UploadOptions, uploadArtifact } from './upload.js';
 export type { ClientOptions } from './api.js';
 export type { Artifact } from './artifact.js';
 export { AcervoClientError } from './error.js';
+export { type HookEvent, type HookHeaders, type VerifyOptions, verifyHook } from './hooks.js';
 export { createLiveClient, type LiveClient, type LiveOptions } from './live.js';
 export type { LiveHandlers, LiveSubscription } from './live-follower.js';
 export type { Change, LiveRequest } from './live-messages.js';

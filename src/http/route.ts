@@ -12,6 +12,7 @@ export const TAGS = {
   lineage: 'What led to what.',
   sessions: 'The runs of agents: their state, their files, what they were about.',
   live: 'Changes as they are committed, without a gap.',
+  hooks: 'The same changes, sent to you by signed POST requests.',
   objects: 'The object store: its events, and whether it agrees with the database.',
   audit: 'Who did what: rows, series, exports, erasure.',
   keys: 'Keys and what they may do.',

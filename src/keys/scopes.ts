@@ -12,6 +12,8 @@ export const SCOPES = {
   'sessions:read': 'Read, list and search sessions.',
   'sessions:write': 'Begin, change and delete sessions.',
   'changes:read': 'Follow the changes of what the key may read.',
+  'hooks:read': 'See the hooks that bring no more than what the key may read, and how their deliveries went.',
+  'hooks:write': 'Make, change, test, replay and delete such hooks.',
   'objects:manage': 'List and replay bucket events; reconcile.',
   'audit:read': 'Read, export and count the audit log.',
   'audit:erase': 'Drop the values that the audit log keeps of a resource.',

@@ -9,6 +9,8 @@ const MAX_WAITING = 10_000;
 const RETRY_MS = 500;
 
 export interface Follower {
+  /** So many rows of a backlog at most come in one batch, up to 1 000; as many without it. */
+  readonly maxRows?: number;
   /** Takes a batch at once, or ends itself. */
   take(batch: Batch): void;
   /** Resolves when it can take more; rejects when it has ended. */
@@ -73,7 +75,7 @@ function without(feed: Feed | undefined, batch: Batch): Batch {
 
 async function readToEnd(feed: Feed, follower: Follower): Promise<void> {
   while (!follower.signal.aborted) {
-    const batch = await nextOf(feed, follower.signal);
+    const batch = await nextOf(feed, follower);
     if (batch === undefined) return;
     await follower.room();
     follower.take(batch);
@@ -82,10 +84,10 @@ async function readToEnd(feed: Feed, follower: Follower): Promise<void> {
 }
 
 /** The database may go away in the middle of a backlog: it is waited for. */
-async function nextOf(feed: Feed, signal: AbortSignal): Promise<Batch | undefined> {
+async function nextOf(feed: Feed, { signal, maxRows }: Follower): Promise<Batch | undefined> {
   while (!signal.aborted)
     try {
-      return await feed.next();
+      return await feed.next(maxRows);
     } catch (error) {
       if (!isAcervoError(error, 'database:unavailable')) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

@@ -37,6 +37,7 @@ function dataSchemaFiles(vectorIndex: EngineInfo['vectorIndex'], vectors: string
     'decisions',
     'decision-passages',
     'edges',
+    'hooks',
   ].map((area): SchemaFile => {
     const path = `schema/${area}.surql`;
     return [path, path];

@@ -68,6 +68,8 @@ describe.skipIf(unavailable)('keys', () => {
       'decisions:read',
       'decisions:write',
       'health:read',
+      'hooks:read',
+      'hooks:write',
       'keys:manage',
       'knowledge:read',
       'knowledge:write',

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { v7 as uuidv7 } from 'uuid';
+import { auditDraft } from '../audit/draft.js';
+import type { Context, RequestOperation } from '../context.js';
+import { AcervoError, isAcervoError } from '../errors/error.js';
+import { digestOf } from '../http/digest.js';
+import { salted } from '../knowledge/prepare.js';
+import type { Position } from '../live/position.js';
+import { answeredBefore } from '../surreal/answered.js';
+import { conflictBackoffMs } from '../surreal/retry-conflicts.js';
+import { type HookColumns, type HookRow, type HookWithState, readHook } from './row.js';
+
+const MAX_TRIES = 10;
+
+/** What a hook becomes. */
+export interface NextHook {
+  columns: HookColumns;
+  /** Deliver from there on; without it from where it is. */
+  position?: Position;
+  /** Forget its failures, and try at once. */
+  beginAnew: boolean;
+}
+
+export interface ChangedHook {
+  hook: HookWithState;
+  /** Undefined when nothing changed. */
+  audit_id: string | undefined;
+}
+
+/** What a change may say of a hook, without what the query adds. */
+export function columnsOf(row: HookRow): HookColumns {
+  const { id: _id, created_at: _created, updated_at: _updated, revision: _revision, ...columns } = row;
+  return columns;
+}
+
+/**
+ * Changes a hook: reads it, lets `decide` say what it becomes, and writes that if nobody else came between; else decides
+ * anew. `decide` returns undefined when nothing is to change.
+ * @param options.operation the client's; without it the change has one of its own
+ * @throws AcervoError `hook:not_found`, `revision:mismatch` (If-Match), `revision:contended`, what `decide` throws, and
+ *   those of `Database.transact`
+ */
+export async function changeHook(
+  ctx: Context,
+  id: string,
+  decide: (row: HookRow) => NextHook | undefined | Promise<NextHook | undefined>,
+  { operation, expectedRevision }: { operation?: RequestOperation; expectedRevision?: number | undefined } = {},
+): Promise<ChangedHook> {
+  const before = operation && (await answeredBefore(ctx.db, operation));
+  if (before !== undefined) return { hook: await readHook(ctx, id), audit_id: before.audit_id };
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const { row, state } = await readHook(ctx, id);
+    if (expectedRevision !== undefined && row.revision !== expectedRevision) throw new AcervoError('revision:mismatch');
+    const next = await decide(row);
+    if (next === undefined) return { hook: { row, state }, audit_id: undefined };
+    try {
+      return await writeHook(ctx, id, next, { revision: row.revision, operation });
+    } catch (error) {
+      if (!isAcervoError(error, 'revision:mismatch')) throw error;
+    }
+    await sleep(conflictBackoffMs(tries));
+  }
+  throw new AcervoError('revision:contended', { retryAfterSeconds: 1 });
+}
+
+/** What the audit log may be asked for; not the whole URL, which may hold a credential of the receiver's. */
+function auditColumns({ url, kinds, resource, enabled, disabled_reason }: HookColumns): Record<string, unknown> {
+  return { origin: new URL(url).origin, kinds, resource, enabled, disabled_reason };
+}
+
+/**
+ * Writes a hook over the revision that it was decided from; 0: a new one.
+ * @throws AcervoError `revision:mismatch`, `hook:too_many`, and those of `Database.transact`
+ */
+export async function writeHook(
+  ctx: Context,
+  id: string,
+  { columns, position, beginAnew }: NextHook,
+  { revision, operation }: { revision: number; operation?: RequestOperation | undefined },
+): Promise<ChangedHook> {
+  const { salt, state_digest } = salted(digestOf(columns));
+  const { answer, audit_id } = await ctx.db.transact<{ id: string }>({
+    query: 'hooks/put',
+    params: {
+      id,
+      row: { ...columns, state_digest },
+      expected_revision: revision,
+      position,
+      begin_anew: beginAnew,
+      max_hooks: ctx.config.hooks.max,
+      audit_values: [{ salt, columns: auditColumns(columns) }],
+    },
+    operation: operation ?? { id: uuidv7(), request_digest: '' },
+    audit: auditDraft(ctx, `hook:${id}`, columns.agent_id),
+  });
+  // A replay answers with the id of the first run.
+  return { hook: await readHook(ctx, answer.id), audit_id };
+}

@@ -1,0 +1,31 @@
+import type { Context } from '../context.js';
+import { AcervoError } from '../errors/error.js';
+import { type Position, readPosition } from '../live/position.js';
+import { type ChangedHook, changeHook, columnsOf } from './change.js';
+import type { ReplayInput } from './schemas.js';
+
+/** @throws AcervoError `cursor:*`, `request:invalid` */
+function positionOf({ cursors, clock }: Context, { cursor, since }: ReplayInput): Position {
+  if (cursor !== undefined) return readPosition(cursors, cursor);
+  const time = new Date(since ?? '');
+  if (time <= clock()) return { edge: time.toISOString(), rows: 0, mark: 0 };
+  throw new AcervoError('request:invalid', { faults: [{ path: 'since', message: 'is in the future' }] });
+}
+
+/**
+ * Moves a hook to another place in the log: what comes after it is delivered, again or for the first time.
+ * @throws AcervoError `hook:not_found`, `revision:mismatch`, `revision:contended`, `cursor:*`, `request:invalid`
+ */
+export function replayHook(
+  ctx: Context,
+  id: string,
+  input: ReplayInput,
+  expectedRevision: number | undefined,
+): Promise<ChangedHook> {
+  const { operation } = ctx;
+  const position = positionOf(ctx, input);
+  return changeHook(ctx, id, (row) => ({ columns: columnsOf(row), position, beginAnew: true }), {
+    operation,
+    expectedRevision,
+  });
+}
