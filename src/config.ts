@@ -45,6 +45,7 @@ const environmentSchema = z.object({
   GEMINI_API_KEY: optionalText,
   ACERVO_VECTOR_INDEX: z.enum(['auto', 'hnsw', 'diskann', 'none']).default('auto'),
   ACERVO_WARM_INDEX: z.enum(['auto', 'on', 'off']).default('auto'),
+  ACERVO_WARM_INDEX_MAX_BYTES: integer(0, 0, 1_099_511_627_776),
   ACERVO_HNSW_EF_CONSTRUCTION: integer(100, 10, 1000),
   ACERVO_HNSW_M: integer(8, 2, 64),
   ACERVO_SEARCH_EF: integer(100, 10, 1000),
@@ -84,8 +85,14 @@ const environmentSchema = z.object({
   ACERVO_RECONCILE_GRACE_SECONDS: integer(3600, 0, 604_800),
   ACERVO_SESSION_IDLE_SECONDS: integer(86_400, 0, 31_536_000),
   ACERVO_AUDIT_SEAL_INTERVAL_SECONDS: integer(5, 1, 3600),
+  ACERVO_AUDIT_FINE_SERIES_DAYS: integer(31, 1, 3650),
   ACERVO_AUDIT_READS: z.enum(['off', 'on']).default('off'),
   ACERVO_LIVE_MAX_CONNECTIONS: integer(2_000, 0, 100_000),
+  ACERVO_HOOKS_ALLOW_PRIVATE: z.enum(['off', 'on']).default('off'),
+  ACERVO_HOOKS_MAX: integer(100, 0, 500),
+  ACERVO_HOOKS_TIMEOUT_MS: integer(10_000, 100, 60_000),
+  ACERVO_HOOKS_BACKOFF_MS: integer(1_000, 10, 600_000),
+  ACERVO_HOOKS_MAX_ATTEMPTS: integer(30, 1, 1_000),
   ACERVO_FAULT_POINT: optionalText,
 });
 
@@ -121,8 +128,6 @@ function crossChecks(env: Environment): string[] {
   if (env.MINIO_ENDPOINT !== undefined && (env.MINIO_ACCESS_KEY === undefined || env.MINIO_SECRET_KEY === undefined))
     faults.push('MINIO_ACCESS_KEY, MINIO_SECRET_KEY: both are needed with MINIO_ENDPOINT');
   for (const fault of parseBuckets(env.MINIO_BUCKETS).faults) faults.push(`MINIO_BUCKETS: ${fault}`);
-  if (env.ACERVO_WARM_INDEX === 'on')
-    faults.push('ACERVO_WARM_INDEX: the warm index is not built yet; use auto or off');
   return faults;
 }
 
@@ -161,6 +166,8 @@ export interface Config {
     maxRetries: number;
   };
   vectorIndex: { kind: Environment['ACERVO_VECTOR_INDEX']; efConstruction: number; m: number; searchEf: number };
+  /** `maxMemoryBytes` 0: half of the memory. */
+  warmIndex: { mode: Environment['ACERVO_WARM_INDEX']; maxMemoryBytes: number };
   rateLimitPerMinute: number;
   idempotencyTtlSeconds: number;
   bulk: { maxLines: number; concurrency: number };
@@ -171,10 +178,24 @@ export interface Config {
   sessionIdleSeconds: number;
   /** How often settled rows of the audit log are sealed. */
   auditSealIntervalSeconds: number;
+  /** How long the audit log's counts by the minute and five minutes are kept. */
+  auditFineSeriesDays: number;
   /** Are reads of single resources, of their content, and searches recorded in the audit log? */
   auditReads: boolean;
   /** Sockets, event streams and waiting requests that follow changes. */
   liveMaxConnections: number;
+  hooks: {
+    /** May hooks be sent to private addresses, and without TLS? */
+    allowPrivate: boolean;
+    /** Of the whole installation. */
+    max: number;
+    /** Until the status of an answer has come. */
+    timeoutMs: number;
+    /** The first pause after a failure. */
+    backoffMs: number;
+    /** So many failures in a row disable a hook. */
+    maxAttempts: number;
+  };
   /** Ends the process at this point (src/fault-points.ts): for tests of what a crash leaves behind. */
   faultPoint: string | undefined;
 }
@@ -244,6 +265,7 @@ function grouped(env: Environment): Config {
       m: env.ACERVO_HNSW_M,
       searchEf: env.ACERVO_SEARCH_EF,
     },
+    warmIndex: { mode: env.ACERVO_WARM_INDEX, maxMemoryBytes: env.ACERVO_WARM_INDEX_MAX_BYTES },
     rateLimitPerMinute: env.ACERVO_RATE_LIMIT_PER_MINUTE,
     idempotencyTtlSeconds: env.ACERVO_IDEMPOTENCY_TTL_SECONDS,
     bulk: { maxLines: env.ACERVO_BULK_MAX_LINES, concurrency: env.ACERVO_BULK_CONCURRENCY },
@@ -251,8 +273,16 @@ function grouped(env: Environment): Config {
     objects: objectsOf(env),
     sessionIdleSeconds: env.ACERVO_SESSION_IDLE_SECONDS,
     auditSealIntervalSeconds: env.ACERVO_AUDIT_SEAL_INTERVAL_SECONDS,
+    auditFineSeriesDays: env.ACERVO_AUDIT_FINE_SERIES_DAYS,
     auditReads: env.ACERVO_AUDIT_READS === 'on',
     liveMaxConnections: env.ACERVO_LIVE_MAX_CONNECTIONS,
+    hooks: {
+      allowPrivate: env.ACERVO_HOOKS_ALLOW_PRIVATE === 'on',
+      max: env.ACERVO_HOOKS_MAX,
+      timeoutMs: env.ACERVO_HOOKS_TIMEOUT_MS,
+      backoffMs: env.ACERVO_HOOKS_BACKOFF_MS,
+      maxAttempts: env.ACERVO_HOOKS_MAX_ATTEMPTS,
+    },
     faultPoint: env.ACERVO_FAULT_POINT,
   };
 }

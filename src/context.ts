@@ -11,7 +11,11 @@ import type { Live } from './live/live.js';
 import type { Grant } from './objects/disk/grants.js';
 import type { LifecycleRule } from './objects/lifecycle.js';
 import type { ObjectStore } from './objects/port.js';
+import type { LegTrust } from './search/adaptive.js';
+import type { Searched } from './search/compile.js';
 import type { Database } from './surreal/database.js';
+import type { WarmIndex } from './warm-index/port.js';
+import type { Analyzer } from './warm-index/text/analyzer.js';
 
 /** Who is asking: made from the key by the auth middleware. */
 export interface Principal {
@@ -51,6 +55,11 @@ export interface Services {
   openSignedUrl: ((token: string, method: string) => Grant) | undefined;
   cursors: CursorSigner;
   live: Live;
+  warmIndex: WarmIndex;
+  /** How far this node has found the legs of search to be trusted; empty until it has looked. See src/search/trust.ts. */
+  legTrust: Map<Searched, LegTrust>;
+  /** Cuts texts into words as the full-text index does. */
+  analyzer: Analyzer;
   metrics: Metrics;
   log: Logger;
   clock: () => Date;

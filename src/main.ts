@@ -10,16 +10,20 @@ import { banner, firstKeyNotice, reachable } from './banner.js';
 import { startJanitor } from './bucket-events/janitor.js';
 import { startEventWorker } from './bucket-events/worker.js';
 import { ConfigError, readConfig } from './config.js';
+import { DECISIONS } from './decisions/corpus.js';
 import { PENDING_DECISIONS } from './decisions/embed-pending.js';
+import { startHookWorker } from './hooks/worker.js';
 import type { Gate } from './http/authenticate.js';
 import { listen } from './http/server.js';
 import { ensureAdminKey } from './keys/admin-key.js';
 import { createAuthenticator } from './keys/authenticator.js';
 import { createDenialRecorder } from './keys/denials.js';
+import { KNOWLEDGE } from './knowledge/corpus.js';
 import { PENDING_DOCUMENTS, startEmbeddingWorker } from './knowledge/embed-pending.js';
 import { LiveSockets } from './live/sockets.js';
 import type { BucketAdmin } from './objects/admin.js';
 import { startReconcile } from './reconcile/schedule.js';
+import { startTrustSampler } from './search/trust.js';
 import { openServices, withDefaultDatabase } from './services.js';
 import { startSessionWorker } from './sessions/idle.js';
 import { startSweep } from './sweep.js';
@@ -29,6 +33,7 @@ const EVENT_INTERVAL_MS = 2_000;
 const JANITOR_INTERVAL_MS = 3_600_000;
 const ROLLUP_INTERVAL_MS = 10_000;
 const SWEEP_INTERVAL_MS = 600_000;
+const TRUST_INTERVAL_MS = 5_000;
 const GRACE_MS = 10_000;
 const WORKER_GRACE_MS = 2_000;
 const FORCED_EXIT_MS = 15_000;
@@ -87,7 +92,8 @@ async function start(): Promise<void> {
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
 
-  const { services, admin, disk, listensAt, close } = await openServices(config, log);
+  const { services, admin, disk, listensAt, startWarmIndex, close } = await openServices(config, log);
+  startWarmIndex();
   await makeBuckets(admin, log);
   const { control, clock } = services;
   const token = await ensureAdminKey(control, config, clock);
@@ -115,7 +121,9 @@ async function start(): Promise<void> {
     startSessionWorker(services, config.sessionIdleSeconds),
     startRollup(services, ROLLUP_INTERVAL_MS),
     startSealer(services, config.auditSealIntervalSeconds),
+    startHookWorker(services),
     startSweep(services, SWEEP_INTERVAL_MS),
+    startTrustSampler(services, [KNOWLEDGE, DECISIONS], TRUST_INTERVAL_MS),
   ];
   endOnSignal(log, async () => {
     services.live.close();

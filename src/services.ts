@@ -18,6 +18,9 @@ import { openObjects } from './objects/open.js';
 import { embeddedEngineVersion, embeddedPath, prepareDirectory } from './surreal/data-directory.js';
 import { openDatabases } from './surreal/open.js';
 import { sharedSecret } from './surreal/secrets.js';
+import { openWarmIndex } from './warm-index/open.js';
+import { NO_WARM_INDEX, type WarmIndex } from './warm-index/port.js';
+import { createAnalyzer } from './warm-index/text/analyzer.js';
 
 const CURSOR_TTL_SECONDS = 86_400;
 /** An embedded database opens in well under a second: who waits longer is told for what. */
@@ -27,6 +30,8 @@ const SLOW_OPEN_MS = 3_000;
 export interface OpenServices {
   services: Services;
   admin: BucketAdmin;
+  /** Begins to build the warm index; until then, and until it is ready, searches ask the database. */
+  startWarmIndex(): void;
   /** The object store, where it is a directory. */
   disk: DiskStore | undefined;
   /** Says where this node can be reached, once it listens: signed URLs of the disk driver begin with it. */
@@ -52,6 +57,7 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
   const metrics = createMetrics(embedder.usage);
   const slow = setTimeout(() => log.warn(`waiting for the database: ${dataPlace(config)}`), SLOW_OPEN_MS);
   let committed = () => {};
+  let warmIndex: WarmIndex = NO_WARM_INDEX;
   const databases = await openDatabases(config, embedder.space, {
     transaction: (outcome) => {
       if (outcome !== 'committed') return;
@@ -59,6 +65,7 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
       committed();
     },
     conflict: () => metrics.databaseConflicts.inc(),
+    changed: (change) => warmIndex.changed(change),
   }).finally(() => clearTimeout(slow));
   directory?.mark();
   const { db, control, applied } = databases;
@@ -71,6 +78,8 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
   });
   const live = new Live({ db, control, cursors, metrics, log, clock, maxConnections: config.liveMaxConnections });
   committed = () => live.tail.wake();
+  const replica = await openWarmIndex(config, { db, control, space: embedder.space, metrics, log });
+  warmIndex = replica ?? NO_WARM_INDEX;
   const secret = await sharedSecret(control, 'object-urls');
   let url = '';
   const objects = await openObjects(config, {
@@ -87,19 +96,23 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
   const openSignedUrl = disk && ((token: string, method: string) => openGrant(secret, token, method, clock()));
   return {
     services: {
-      ...{ config, db, control, embedder, cursors, live, metrics, log, clock, openSignedUrl, lifecycle },
+      ...{ config, db, control, embedder, cursors, live, warmIndex, metrics, log, clock, openSignedUrl, lifecycle },
+      analyzer: createAnalyzer(config.language),
+      legTrust: new Map(),
       objects: store,
       extractor,
       bucketEvents: createEventInbox(db),
       passFaultPoint: faultPoints(config.faultPoint),
     },
     admin,
+    startWarmIndex: () => replica?.start(),
     disk,
     listensAt: (at) => {
       url = at;
     },
     close: async () => {
       live.close();
+      await replica?.close();
       extractor.close();
       await objects.close();
       await databases.close();

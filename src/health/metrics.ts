@@ -32,9 +32,17 @@ export interface Metrics {
   reconcileFindings: Counter<'kind' | 'settled'>;
   reconcileLastSuccess: Gauge;
   sessionsAbandoned: Counter;
+  warmIndexDocuments: Gauge<'corpus'>;
+  warmIndexBytes: Gauge;
+  warmIndexLag: Gauge;
+  warmIndexRestarts: Counter;
   liveConnections: Gauge;
   liveChanges: Counter;
   liveOverflows: Counter;
+  hookDeliveries: Counter<'outcome'>;
+  hooksDisabled: Counter<'reason'>;
+  hooksDelivering: Gauge;
+  hooksLag: Gauge;
 }
 
 export const NO_EMBEDDING_USAGE: EmbeddingUsage = { requests: 0, failures: 0, retries: 0, texts: 0, tokens: 0 };
@@ -132,6 +140,23 @@ export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAG
       help: 'Up to where this node has seen the audit log sealed, in seconds since 1970.',
       registers,
     }),
+    warmIndexDocuments: new Gauge({
+      name: 'acervo_warm_index_documents',
+      help: 'Documents that the warm index holds.',
+      labelNames: ['corpus'],
+      registers,
+    }),
+    warmIndexBytes: new Gauge({
+      name: 'acervo_warm_index_bytes',
+      help: 'Memory that the warm index takes, as it reckons.',
+      registers,
+    }),
+    warmIndexLag: new Gauge({
+      name: 'acervo_warm_index_lag_seconds',
+      help: 'Seconds since the warm index had taken in everything that was in the audit log.',
+      registers,
+    }),
+    warmIndexRestarts: counter('warm_index_restarts', 'Times that the warm index began anew after a failure.'),
     liveConnections: new Gauge({
       name: 'acervo_live_connections',
       help: 'Sockets, event streams and waiting requests that follow changes.',
@@ -139,6 +164,18 @@ export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAG
     }),
     liveChanges: counter('live_changes', 'Changes sent to those who follow.'),
     liveOverflows: counter('live_overflows', 'Subscriptions and streams ended for a reader that did not read.'),
+    hookDeliveries: counter('hook_deliveries', 'Requests to receivers of hooks by their outcome.', ['outcome']),
+    hooksDisabled: counter('hooks_disabled', 'Hooks that were disabled by the server, by the reason.', ['reason']),
+    hooksDelivering: new Gauge({
+      name: 'acervo_hooks_delivering',
+      help: 'Hooks that this node delivers; of several nodes one does.',
+      registers,
+    }),
+    hooksLag: new Gauge({
+      name: 'acervo_hooks_lag_seconds',
+      help: 'Age of the oldest change that this node has read and not yet delivered.',
+      registers,
+    }),
     embeddingPendingDocuments: new Gauge({
       name: 'acervo_embedding_pending_documents',
       help: 'Documents whose vectors are still to be made.',

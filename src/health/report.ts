@@ -34,6 +34,16 @@ export const healthReportSchema = z
         tokens: z.int(),
       }),
     }),
+    warm_index: z.object({
+      state: z
+        .enum(['off', 'building', 'ready', 'declined', 'failed'])
+        .meta({ description: 'declined: it would not fit into its memory. Unless it is ready the database answers.' }),
+      documents: z.object({ document: z.int(), decision: z.int() }).optional(),
+      vectors: z.int().optional(),
+      memory_bytes: z.int().optional(),
+      max_memory_bytes: z.int().optional(),
+      lag_seconds: z.number().optional(),
+    }),
     memory: z.object({ rss_bytes: z.int(), heap_used_bytes: z.int(), external_bytes: z.int() }),
     data: z.object({ free_bytes: z.int(), size_bytes: z.int() }).nullable(),
   })
@@ -54,10 +64,11 @@ async function fileSystemOf(directory: string): Promise<HealthReport['data']> {
 /** What this node is and how it is doing; `degraded` when its database or its object store is away. Never throws. */
 export async function reportHealth(services: Services): Promise<HealthReport> {
   const { dataDir, objects } = services.config;
-  const [ready, stored, data] = await Promise.all([
+  const [ready, stored, data, warm_index] = await Promise.all([
     databaseReady(services),
     objectsReady(services),
     fileSystemOf(dataDir),
+    services.warmIndex.report(),
   ]);
   const { kind, version, vectorIndex } = services.db.engine;
   const { rss, heapUsed, external } = process.memoryUsage();
@@ -76,6 +87,7 @@ export async function reportHealth(services: Services): Promise<HealthReport> {
       space: services.embedder.space,
       usage: { ...services.metrics.embeddingUsage },
     },
+    warm_index,
     memory: { rss_bytes: rss, heap_used_bytes: heapUsed, external_bytes: external },
     data,
   };

@@ -42,19 +42,17 @@ export interface TextStatement {
   match: 'any' | 'all';
   filter: Filter | undefined;
   limit: number;
-  highlight: boolean;
   /** Whose passages. */
   of: Searched;
 }
 
-/** Passages that hold the words, by BM25. Row: {key: [document, content revision, ordinal], score, text?, highlight?} */
-export function compileText({ words, match, filter, limit, highlight, of }: TextStatement): CompiledStatement {
+/** Passages that hold the words, by BM25. Row: {key: [document, content revision, ordinal], score} */
+export function compileText({ words, match, filter, limit, of }: TextStatement): CompiledStatement {
   const operator = match === 'all' ? '@1@' : '@1,OR@';
-  const marked = highlight ? `, text, search::highlight('<b>', '</b>', 1) AS highlight` : '';
   const where = andOwner(filter, of);
   return {
     text:
-      `SELECT record::id(id) AS key, search::score(1) AS score${marked} FROM ${SEARCHED[of].passages} ` +
+      `SELECT record::id(id) AS key, search::score(1) AS score FROM ${SEARCHED[of].passages} ` +
       `WHERE text ${operator} $words${where.text} ORDER BY score DESC, key ASC LIMIT $limit`,
     params: { ...where.params, words, limit },
   };

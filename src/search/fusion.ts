@@ -57,18 +57,45 @@ export function fuseWeighted(legs: readonly Leg[], { weights }: { weights: reado
   });
 }
 
+/**
+ * Weighted sum of scores, each leg's in standard deviations above its last one. A leg whose best stand out keeps that
+ * lead, where stretching to 0 … 1 makes all legs look alike; what a leg did not find counts as its last one.
+ * Where it is known what a leg gives to all that it did not find (BM25: 0), it is taken to have found them last, up to the
+ * length of the longest leg: so a single document with the words stands out as it should.
+ * Source: ZMUV of Montague and Aslam, "Relevance Score Normalization for Metasearch", CIKM 2001; theoretical minimum:
+ * Bruch, Gai, Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023.
+ * @param options.weights one number of 0 or more a leg
+ * @param options.floors one for each leg: the score of what it did not find, below all that it found; undefined: unknown
+ * @throws RangeError when weights and legs do not fit
+ */
+export function fuseStandardised(
+  legs: readonly Leg[],
+  { weights, floors }: { weights: readonly number[]; floors: readonly (number | undefined)[] },
+): Fused[] {
+  const longest = Math.max(0, ...legs.map((leg) => leg.length));
+  return fuse(legs, weights, (placed, index) => {
+    const scores = placed.map(({ score }) => score);
+    const floor = floors[index];
+    if (floor !== undefined) while (scores.length < longest) scores.push(floor);
+    const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+    const deviation = Math.sqrt(scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / scores.length);
+    const [first, last] = [Math.max(...scores), Math.min(...scores)];
+    return ({ score }) => (first === last ? 1 : (score - last) / deviation);
+  });
+}
+
 /** @param contributionOf for one leg: what a place in it is worth */
 function fuse(
   legs: readonly Leg[],
   weights: readonly number[],
-  contributionOf: (placed: Placed[]) => (place: Placed) => number,
+  contributionOf: (placed: Placed[], index: number) => (place: Placed) => number,
 ): Fused[] {
   if (weights.length !== legs.length || weights.some((weight) => !Number.isFinite(weight) || weight < 0))
     throw new RangeError('Fusion needs one weight of 0 or more for each leg.');
   const fused = new Map<string, Fused>();
   legs.forEach((leg, index) => {
     const placed = placesOf(leg);
-    const contribution = contributionOf([...placed.values()]);
+    const contribution = contributionOf([...placed.values()], index);
     for (const [id, place] of placed) {
       const entry = fused.get(id) ?? {
         id,

@@ -1,6 +1,9 @@
 import type { Context } from '../context.js';
+import { highlight } from '../warm-index/text/highlight.js';
 import type { Corpus, PassageKey } from './corpus.js';
+import { evaluateFilter } from './filter/evaluate.js';
 import { type FoundPassage, PASSAGES_OF_A_HIT } from './leg.js';
+import type { SearchRequest } from './plan.js';
 import type { Ranked } from './rank.js';
 import type { Hit } from './schemas.js';
 
@@ -17,32 +20,41 @@ function bestPassages({ text, vector }: Ranked): FoundPassage[] {
 
 /**
  * Reads the documents and passages of ranked hits, in one query. A document that was deleted since it was found is
- * left out.
+ * left out, and so is one that has changed and does not fulfil the filter any more, with which the rights of the key come.
  */
 export async function hydrate<Document extends { id: string }>(
   ctx: Context,
   corpus: Corpus<Document>,
+  request: Pick<SearchRequest, 'filter' | 'highlight' | 'words'>,
   ranked: Ranked[],
 ): Promise<Hit<Document>[]> {
   if (ranked.length === 0) return [];
+  const { filter } = request;
   const chosen = new Map(ranked.map((entry) => [entry.id, bestPassages(entry)]));
   const page = await corpus.page(ctx, {
     ids: ranked.map(({ id }) => id),
     passages: [...chosen].flatMap(([id, passages]) =>
-      passages.flatMap((passage): PassageKey[] =>
-        passage.text === undefined ? [[id, passage.content_revision, passage.ordinal]] : [],
-      ),
+      passages.map(({ content_revision, ordinal }): PassageKey => [id, content_revision, ordinal]),
     ),
   });
   const documents = new Map(page.documents.map((document) => [document.id, document]));
   const texts = new Map(page.passages.map(({ key, text }) => [`${key[0]} ${key[2]}`, text]));
+  const marked = request.highlight ? marker(ctx, request.words) : undefined;
   return ranked.flatMap(({ id, score, scores }) => {
     const document = documents.get(id);
-    if (document === undefined) return [];
-    const passages = (chosen.get(id) ?? []).flatMap(({ ordinal, text, highlight }) => {
-      const own = text ?? texts.get(`${id} ${ordinal}`);
-      return own === undefined ? [] : [{ ordinal, text: own, ...(highlight === undefined ? {} : { highlight }) }];
+    if (document === undefined || (filter !== undefined && !evaluateFilter(filter, document))) return [];
+    const passages = (chosen.get(id) ?? []).flatMap(({ ordinal }) => {
+      const text = texts.get(`${id} ${ordinal}`);
+      return text === undefined ? [] : [{ ordinal, text, ...marked?.(text) }];
     });
     return [{ ...document, score, scores, passages }];
   });
+}
+
+/** Marks the words of a search in a text that holds any of them. */
+function marker({ analyzer }: Context, words: string[]) {
+  return (text: string) => {
+    const marked = highlight(text, words, analyzer);
+    return marked === text ? {} : { highlight: marked };
+  };
 }

@@ -8,8 +8,6 @@ export interface FoundPassage {
   content_revision: number;
   ordinal: number;
   score: number;
-  text?: string;
-  highlight?: string;
 }
 
 /** A document that a leg found: its score is that of its best passage. */
@@ -24,6 +22,8 @@ export interface FoundDocument {
 /** What a leg did, for `plan`. */
 export interface LegReport {
   leg: 'text' | 'vector';
+  /** The warm index, or the database. */
+  from: 'memory' | 'database';
   /** `index`: BM25 or KNN; `exact`: cosine over just the documents that may match; `scan`: over all. */
   method: 'index' | 'exact' | 'scan';
   /** Documents found. */
@@ -44,8 +44,6 @@ export interface LegResult {
 export interface LegRow {
   key: (string | number)[];
   score: number;
-  text?: string;
-  highlight?: string;
 }
 
 export const PASSAGES_OF_A_HIT = 3;
@@ -54,15 +52,9 @@ export const PASSAGES_OF_A_HIT = 3;
 export function byDocument(rows: LegRow[]): FoundDocument[] {
   const found = new Map<string, FoundDocument>();
   const sorted = [...rows].sort((a, b) => b.score - a.score || (String(a.key) < String(b.key) ? -1 : 1));
-  for (const { key, score, text, highlight } of sorted) {
+  for (const { key, score } of sorted) {
     const [id, contentRevision, ordinal] = key.slice(-3);
-    const passage: FoundPassage = {
-      content_revision: Number(contentRevision),
-      ordinal: Number(ordinal),
-      score,
-      ...(text === undefined ? {} : { text }),
-      ...(highlight === undefined ? {} : { highlight }),
-    };
+    const passage: FoundPassage = { content_revision: Number(contentRevision), ordinal: Number(ordinal), score };
     const document = found.get(String(id));
     if (document === undefined) found.set(String(id), { id: String(id), score, passages: [passage] });
     else if (document.passages.length < PASSAGES_OF_A_HIT) document.passages.push(passage);
@@ -98,7 +90,13 @@ export class LegRecorder {
   result(documents: FoundDocument[], exhausted: boolean, method: LegReport['method']): LegResult {
     const durationMs = performance.now() - this.#startedMs;
     this.#ctx.metrics.searchDuration.observe({ leg: this.leg }, durationMs / 1000);
-    const report = { leg: this.leg, method, found: documents.length, duration_ms: durationMs };
+    const report = {
+      leg: this.leg,
+      from: 'database' as const,
+      method,
+      found: documents.length,
+      duration_ms: durationMs,
+    };
     return { documents, exhausted, report: { ...report, statements: this.#statements } };
   }
 }

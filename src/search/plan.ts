@@ -1,6 +1,7 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import { checkedUnitVector } from '../knowledge/vectors.js';
+import { type LegTrust, trustOf, type Weights } from './adaptive.js';
 import type { CorpusTables } from './corpus.js';
 import type { Filter } from './filter/ast.js';
 import { parseFilter } from './filter/parse.js';
@@ -19,16 +20,21 @@ export interface SearchRequest {
   /** Legs in which a hit must match. */
   require: ReadonlySet<'text' | 'vector'>;
   minScore: number | undefined;
-  fusion: 'rrf' | 'weighted';
-  weights: { vector: number; text: number };
+  fusion: 'auto' | 'rrf' | 'weighted';
+  /** undefined: fusion `auto` finds them when it sees the legs. */
+  weights: Weights | undefined;
+  /** What `auto` goes by. */
+  trust: LegTrust;
   /** Depth of each leg before fusion, in documents. */
   candidates: number;
   highlight: boolean;
+  /** May the warm index answer? Not when it has not come to the change that the search asks for. */
+  inMemory: boolean;
   /** Why a leg was left out. */
   degraded: string | undefined;
 }
 
-const DEFAULT_WEIGHTS = { rrf: { vector: 1, text: 1 }, weighted: { vector: 0.6, text: 0.4 } } as const;
+const DEFAULT_WEIGHTS = { auto: undefined, rrf: { vector: 1, text: 1 }, weighted: { vector: 0.6, text: 0.4 } } as const;
 const MIN_CANDIDATES = 50;
 
 /** A key that is bound to an agent sees only what is that agent's. */
@@ -99,8 +105,10 @@ export async function planSearch(
     minScore: input.min_score,
     fusion: input.fusion,
     weights: input.weights ?? DEFAULT_WEIGHTS[input.fusion],
+    trust: ctx.legTrust.get(corpus.of) ?? trustOf([], { provider: ctx.embedder.space.provider, documents: 0 }),
     candidates: input.candidates ?? Math.max(MIN_CANDIDATES, 3 * input.limit),
     highlight: input.highlight,
+    inMemory: input.after === undefined || (await ctx.warmIndex.reaches(input.after)),
     degraded,
   };
 }

@@ -1,5 +1,6 @@
 import type { Context } from '../context.js';
-import { type Fused, fuseRrf, fuseWeighted } from './fusion.js';
+import { adaptiveWeights, type Weights } from './adaptive.js';
+import { type Fused, fuseRrf, fuseStandardised, fuseWeighted } from './fusion.js';
 import type { FoundDocument, LegReport, LegResult } from './leg.js';
 import { type BothLegs, runLegs } from './legs/both.js';
 import type { SearchRequest } from './plan.js';
@@ -16,7 +17,13 @@ export interface Ranked {
   vector: FoundDocument | undefined;
 }
 
+/** BM25 gives 0 to what holds none of the words; of a cosine no such thing is known. */
+const FLOORS = [undefined, 0];
+
 const byId = (documents: FoundDocument[]) => new Map(documents.map((document) => [document.id, document]));
+
+/** A search whose weights are known. */
+type Weighed = SearchRequest & { weights: Weights };
 
 /** The first `depth` documents of a leg, and of those whose scores were completed, the ones that `text` has. */
 function firstOf(leg: LegResult | undefined, depth: number, text?: Map<string, FoundDocument>): FoundDocument[] {
@@ -27,17 +34,25 @@ function firstOf(leg: LegResult | undefined, depth: number, text?: Map<string, F
   });
 }
 
-function fused(request: SearchRequest, text: FoundDocument[], vector: FoundDocument[]): Fused[] {
+function fused(request: Weighed, text: FoundDocument[], vector: FoundDocument[]): Fused[] {
   if (request.mode !== 'hybrid') {
     const only = request.mode === 'text' ? text : vector;
     return only.map(({ id, score }, index) => ({ id, score, ranks: [index + 1], scores: [score] }));
   }
+  const legs = [vector, text];
   const weights = [request.weights.vector, request.weights.text];
-  return request.fusion === 'rrf' ? fuseRrf([vector, text], { weights }) : fuseWeighted([vector, text], { weights });
+  switch (request.fusion) {
+    case 'auto':
+      return fuseStandardised(legs, { weights, floors: FLOORS });
+    case 'rrf':
+      return fuseRrf(legs, { weights });
+    case 'weighted':
+      return fuseWeighted(legs, { weights });
+  }
 }
 
 /** One tier: both legs to a depth, fused, without what a requirement forbids. */
-function rankTier(request: SearchRequest, legs: BothLegs, depth: number): Ranked[] {
+function rankTier(request: Weighed, legs: BothLegs, depth: number): Ranked[] {
   const text = byId(firstOf(legs.text, depth));
   const vector = byId(firstOf(legs.vector, depth, request.require.size > 0 ? text : undefined));
   const allowed = ({ id }: { id: string }) =>
@@ -60,25 +75,31 @@ const isExhausted = ({ text, vector }: BothLegs, request: SearchRequest): boolea
 /**
  * Ranks documents for places 0 to `until`. The order is built in tiers: what fusion makes of the legs at the depth
  * `candidates`; after it what they add at four times that depth; and so on. A deeper leg begins with the shallower one,
- * so places already given never change, and a page that follows repeats nothing and skips nothing.
+ * so places already given never change, and a page that follows repeats nothing and skips nothing. The weights of fusion
+ * `auto` are those of the first tier; who asks for a further page gives them back in `request.weights`.
  * @returns fewer than `until` only when nothing more matches
  */
 export async function rank(
   ctx: Context,
   request: SearchRequest,
   until: number,
-): Promise<{ ranked: Ranked[]; exhausted: boolean; reports: LegReport[] }> {
+): Promise<{ ranked: Ranked[]; exhausted: boolean; reports: LegReport[]; weights: Weights }> {
   const reports: LegReport[] = [];
+  let weights = request.weights;
   for (let deepest = request.candidates; ; deepest *= TIER_GROWTH) {
     const legs = await runLegs(ctx, request, deepest);
     reports.push(...[legs.text, legs.vector].flatMap((leg) => (leg ? [leg.report] : [])));
+    weights ??= adaptiveWeights(request.trust, {
+      vector: legs.vector?.documents ?? [],
+      text: legs.text?.documents ?? [],
+    });
     const placed = new Map<string, Ranked>();
     for (let depth = request.candidates; depth <= deepest; depth *= TIER_GROWTH)
-      for (const document of rankTier(request, legs, depth))
+      for (const document of rankTier({ ...request, weights }, legs, depth))
         if (!placed.has(document.id)) placed.set(document.id, document);
     const exhausted = isExhausted(legs, request);
     // The bound is far beyond the window: a requirement may leave few of the many that the legs find.
     if (exhausted || placed.size >= until || deepest > 64 * MAX_WINDOW)
-      return { ranked: [...placed.values()], exhausted, reports };
+      return { ranked: [...placed.values()], exhausted, reports, weights };
   }
 }

@@ -9,6 +9,7 @@ export const MAX_WINDOW = 1_000;
 export const MAX_CANDIDATES = 1_000;
 
 const weightSchema = z.number().min(0).max(1000);
+const fusionSchema = z.enum(['auto', 'rrf', 'weighted']);
 
 export const searchSchema = z
   .strictObject({
@@ -28,11 +29,15 @@ export const searchSchema = z
       .enum(['hybrid', 'vector', 'text'])
       .optional()
       .meta({ description: 'Default: hybrid where there are words and a vector, else the one that there is.' }),
-    fusion: z.enum(['rrf', 'weighted']).default('rrf').meta({ description: 'How hybrid joins its two lists.' }),
-    weights: z
-      .strictObject({ vector: weightSchema, text: weightSchema })
-      .optional()
-      .meta({ description: 'Default .6 / .4 for weighted, 1 / 1 for rrf.' }),
+    fusion: fusionSchema.default('auto').meta({
+      description:
+        'How hybrid joins its two lists: by rank (`rrf`), by scores stretched to 0 … 1 (`weighted`), or by scores in ' +
+        'standard deviations (`auto`), with weights that come from how far vectors and words can be trusted in this ' +
+        'corpus and for this query. All pages of an answer have the weights of the first.',
+    }),
+    weights: z.strictObject({ vector: weightSchema, text: weightSchema }).optional().meta({
+      description: 'Default .6 / .4 for weighted, 1 / 1 for rrf. With auto they stand in for those that it would find.',
+    }),
     filter: filterSchema.optional(),
     match: z
       .enum(['any', 'all'])
@@ -64,6 +69,15 @@ export const searchSchema = z
           'With each hit what led to it and what came of it, so many edges away: its file and session, the decisions ' +
           'that it supports and their outcomes. Needs lineage:read.',
       }),
+    after: z
+      .string()
+      .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z_[0-9a-f-]{36}$/, 'must be an audit_id')
+      .optional()
+      .meta({
+        description:
+          'The audit_id of a write: the search sees that write, whichever node made it. Without it a search sees what ' +
+          'its own node has written, and what others have within a second.',
+      }),
     cursor: z.string().max(2000).optional(),
     highlight: z.boolean().default(false).meta({ description: 'Mark the words in the passages with <b>.' }),
     explain: z.boolean().default(false).meta({ description: 'Add the statements, counts and times to the plan.' }),
@@ -91,16 +105,27 @@ export type Hit<Document> = Document & z.output<z.ZodObject<typeof matchFields>>
 
 const legSchema = z.object({
   leg: z.enum(['text', 'vector']),
+  from: z.enum(['memory', 'database']).meta({ description: 'The warm index, or the database.' }),
   method: z.enum(['index', 'exact', 'scan']),
   found: z.int(),
   duration_ms: z.number().optional(),
 });
 
+const trustSchema = z
+  .object({
+    vector: z.number().meta({ description: 'Do vectors find the neighbours that words find? 0 is noise.' }),
+    text: z.number().meta({ description: 'Do the words of a passage find its document? 1: always.' }),
+    documents: z.int().meta({ description: 'Documents there were when this was measured; 0: not measured yet.' }),
+    probes: z.int().meta({ description: 'Passages that it was measured by.' }),
+  })
+  .meta({ description: 'What fusion `auto` made its weights of; absent where they were given, and on later pages.' });
+
 export const planSchema = z
   .object({
     mode: z.enum(['hybrid', 'vector', 'text']),
-    fusion: z.enum(['rrf', 'weighted']).optional(),
+    fusion: fusionSchema.optional(),
     weights: z.object({ vector: z.number(), text: z.number() }).optional(),
+    trust: trustSchema.optional(),
     words: z.array(z.string()),
     candidates: z.int(),
     legs: z.array(legSchema),

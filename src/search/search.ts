@@ -1,6 +1,7 @@
 import type { Context } from '../context.js';
 import { digestOf } from '../http/digest.js';
 import { withLineages } from '../lineage/of-hits.js';
+import type { LegTrust, Weights } from './adaptive.js';
 import type { Corpus } from './corpus.js';
 import { hydrate } from './hydrate.js';
 import type { LegReport } from './leg.js';
@@ -16,16 +17,22 @@ export interface Found<Document> {
 }
 
 /** What a cursor belongs to: the same question by the same key. */
-function digestOfQuestion(ctx: Context, { cursor: _, explain: __, ...question }: SearchInput): string {
+function digestOfQuestion(ctx: Context, { cursor: _, explain: __, after: ___, ...question }: SearchInput): string {
   return digestOf([ctx.principal.key_id, question]);
 }
 
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
 
-function describePlan(request: SearchRequest, reports: LegReport[], explain: boolean): SearchPlan {
-  const { mode, fusion, weights, words, candidates, degraded } = request;
-  const legs = reports.map(({ leg, method, found, duration_ms }) => ({
+/** @param request as the search began with it: weights that it names were not made of trust */
+function describePlan(
+  request: SearchRequest,
+  { reports, weights }: { reports: LegReport[]; weights: Weights },
+  explain: boolean,
+): SearchPlan {
+  const { mode, fusion, words, candidates, degraded } = request;
+  const legs = reports.map(({ leg, from, method, found, duration_ms }) => ({
     leg,
+    from,
     method,
     found,
     ...(explain ? { duration_ms: rounded(duration_ms) } : {}),
@@ -33,12 +40,36 @@ function describePlan(request: SearchRequest, reports: LegReport[], explain: boo
   return {
     mode,
     ...(mode === 'hybrid' ? { fusion, weights } : {}),
+    ...(mode === 'hybrid' && request.weights === undefined ? { trust: publicTrust(request.trust) } : {}),
     words,
     candidates,
     legs,
     ...(degraded === undefined ? {} : { degraded }),
     ...(explain ? { statements: reports.flatMap(statementsOf) } : {}),
   };
+}
+
+function publicTrust({ vector, text, documents, probes }: LegTrust): SearchPlan['trust'] {
+  const hundredths = (value: number) => Math.round(100 * value) / 100;
+  return { vector: hundredths(vector), text: hundredths(text), documents, probes };
+}
+
+/** Where a search goes on, and with which weights: the trust in a leg may have changed since the page before. */
+interface Bookmark {
+  offset: number;
+  weights?: Weights;
+}
+
+/** @throws AcervoError `cursor:invalid`, `cursor:expired` */
+function bookmarkOf(
+  ctx: Context,
+  { cursorKind }: { cursorKind: string },
+  cursor: string | undefined,
+  digest: string,
+): Bookmark {
+  if (cursor === undefined) return { offset: 0 };
+  // Only what was signed here opens: it is as it was written below.
+  return ctx.cursors.verify(cursorKind, cursor, digest) as Record<string, unknown> & Bookmark;
 }
 
 function statementsOf({ leg, statements }: LegReport) {
@@ -57,9 +88,9 @@ export async function search<Document extends { id: string }>(
   signal: AbortSignal,
 ): Promise<Found<Document>> {
   const digest = digestOfQuestion(ctx, input);
-  const from =
-    input.cursor === undefined ? 0 : Number(ctx.cursors.verify(corpus.cursorKind, input.cursor, digest).offset);
-  const request = await planSearch(ctx, corpus, input, signal);
+  const { offset: from, weights } = bookmarkOf(ctx, corpus, input.cursor, digest);
+  const planned = await planSearch(ctx, corpus, input, signal);
+  const request = weights === undefined ? planned : { ...planned, weights };
   const hits: Hit<Document>[] = [];
   let at = from;
   let ranking = await rank(ctx, request, Math.min(MAX_WINDOW, from + input.limit));
@@ -67,17 +98,22 @@ export async function search<Document extends { id: string }>(
   while (hits.length < input.limit && at < MAX_WINDOW) {
     const next = ranking.ranked.slice(at, Math.min(MAX_WINDOW, at + input.limit - hits.length));
     at += next.length;
-    hits.push(...(await hydrate(ctx, corpus, next)));
+    hits.push(...(await hydrate(ctx, corpus, request, next)));
     if (hits.length === input.limit || (next.length === 0 && ranking.exhausted)) break;
     if (next.length === 0 || at >= ranking.ranked.length) {
       if (ranking.exhausted) break;
-      ranking = await rank(ctx, request, Math.min(MAX_WINDOW, at + input.limit - hits.length));
+      ranking = await rank(
+        ctx,
+        { ...request, weights: ranking.weights },
+        Math.min(MAX_WINDOW, at + input.limit - hits.length),
+      );
     }
   }
   const more = at < MAX_WINDOW && (at < ranking.ranked.length || !ranking.exhausted) && hits.length === input.limit;
+  const bookmark: Bookmark = { offset: at, ...(request.fusion === 'auto' ? { weights: ranking.weights } : {}) };
   return {
     hits: input.lineage === undefined ? hits : await withLineages(ctx, corpus.kind, hits, input.lineage.depth),
-    ...(more ? { cursor: ctx.cursors.sign(corpus.cursorKind, { offset: at }, digest) } : {}),
-    plan: describePlan(request, ranking.reports, input.explain),
+    ...(more ? { cursor: ctx.cursors.sign(corpus.cursorKind, { ...bookmark }, digest) } : {}),
+    plan: describePlan(request, ranking, input.explain),
   };
 }

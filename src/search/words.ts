@@ -5,6 +5,7 @@ import { stopwords as italian } from '@orama/stopwords/italian';
 import { stopwords as portuguese } from '@orama/stopwords/portuguese';
 import { stopwords as spanish } from '@orama/stopwords/spanish';
 import type { Language } from '../config.js';
+import { fold } from '../warm-index/text/fold.js';
 
 const MAX_WORDS = 64;
 
@@ -58,8 +59,8 @@ export function queryWords(query: string, language: Language): string[] {
       const word = part.toLowerCase().normalize('NFC');
       const key = foldAccents(word);
       const into = isContraction || stopWords.has(key) ? dropped : words;
-      // A lone accent folds to nothing.
-      if (key !== '' && into.size < MAX_WORDS && !into.has(key)) into.set(key, word);
+      // A lone accent folds to nothing; a lone "ь" would be looked up as a punctuation mark.
+      if (fold(word) !== '' && into.size < MAX_WORDS && !into.has(key)) into.set(key, word);
     }
     if (words.size === MAX_WORDS) break;
   }

@@ -9,6 +9,11 @@ import { toPlain } from './values.js';
 /** What the database counts as it works. */
 export interface DatabaseEvents {
   transaction?(outcome: 'committed' | 'replayed' | 'failed'): void;
+  /**
+   * Something has changed; whoever made the change is answered when this resolves.
+   * @param change undefined: not known in detail, since the answer to the transaction was lost
+   */
+  changed?(change: { resources: string[]; audit_id: string } | undefined): Promise<void>;
   conflict?(): void;
 }
 

@@ -38,12 +38,16 @@ async function replay<Answer>(db: SessionDatabase, change: Change): Promise<Comm
   return { answer: stored.answer as Answer, audit_id: auditIdText(stored.audit_id), replayed: true };
 }
 
-function committedBy<Answer>(responses: QueryResponse[]): Committed<Answer> {
+function committedBy<Answer>(responses: QueryResponse[]): Committed<Answer> & { resources: string[] } {
   // COMMIT itself answers too; the result is the last statement before it that answered an object.
   const results = responses.map((response) => (response.success ? toPlain(response.result) : undefined));
   const result = results.findLast((value) => value !== null && typeof value === 'object' && 'answer' in value);
-  const { answer, audit_id } = (result ?? {}) as { answer: Answer; audit_id?: [string, string] };
-  return { answer, audit_id: auditIdText(audit_id), replayed: false };
+  const { answer, audit_id, resources } = (result ?? {}) as {
+    answer: Answer;
+    audit_id?: [string, string];
+    resources?: string[];
+  };
+  return { answer, audit_id: auditIdText(audit_id), resources: resources ?? [], replayed: false };
 }
 
 async function attempt(db: SessionDatabase, text: string, params: Record<string, unknown>) {
@@ -83,12 +87,16 @@ export async function transact<Answer>(
     failure = outcome.failure;
     if (failure === undefined) {
       options.events?.transaction?.('committed');
-      return committedBy<Answer>(outcome.responses);
+      const { resources, ...committed } = committedBy<Answer>(outcome.responses);
+      const { audit_id } = committed;
+      if (audit_id !== undefined) await options.events?.changed?.({ resources, audit_id });
+      return committed;
     }
     if (failure.kind === 'operation_exists') {
       const replayed = await replay<Answer>(db, change);
       if (replayed !== undefined) {
         options.events?.transaction?.('replayed');
+        await options.events?.changed?.(undefined);
         return replayed;
       }
     } else if (failure.kind === 'conflict') options.events?.conflict?.();

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Product, startProduct, unavailable } from '../support/product.js';
+import { isCold, type Product, startProduct, unavailable, warmed } from '../support/product.js';
 import {
   byCosine,
   cosine,
   everyHit,
+  expectNearestFirst,
   type Hit,
   holdsWords,
   idsOf,
@@ -78,6 +79,7 @@ describe.skipIf(unavailable)('search of decisions', () => {
 
   beforeAll(async () => {
     product = await startProduct(CALLER);
+    await warmed(product);
     // Documents with the same words and vectors, which must neither be found here nor take places.
     await load(product, searchCorpus(160));
     for (const { content, ...decision } of decisions) {
@@ -103,9 +105,7 @@ describe.skipIf(unavailable)('search of decisions', () => {
   it('finds by a vector every decision that has one, nearest first, with its cosine', async () => {
     for (const seed of [2, 33]) {
       const hits = await found({ mode: 'vector', vector: query(seed) });
-      const expected = byCosine(decisions, query(seed));
-      expect(idsOf(hits)).toEqual(idsOf(expected));
-      for (const [place, hit] of hits.entries()) expect(hit.score).toBeCloseTo(expected[place]!.score, 4);
+      expectNearestFirst(hits, byCosine(decisions, query(seed)));
     }
   });
 
@@ -114,7 +114,7 @@ describe.skipIf(unavailable)('search of decisions', () => {
     const text = await found({ mode: 'text', query: 'w1 w4', filter });
     expect(sortedIds(text)).toEqual(sortedIds(kept.filter((decision) => holdsWords(decision, 'w1 w4'))));
     const vector = await found({ mode: 'vector', vector: query(7), filter });
-    expect(idsOf(vector)).toEqual(idsOf(byCosine(kept, query(7))));
+    expectNearestFirst(vector, byCosine(kept, query(7)));
     const hybrid = await found({ query: 'w1 w4', vector: query(7), filter });
     expect(sortedIds(hybrid)).toEqual([...new Set([...idsOf(text), ...idsOf(vector)])].sort());
     const page = await search(product, { mode: 'vector', vector: query(7), filter, limit: 3 }, undefined, PATH);
@@ -179,7 +179,7 @@ describe.skipIf(unavailable)('search of decisions', () => {
     expect(hit).not.toHaveProperty('reasoning');
   });
 
-  it('asks the index of its own vectors first', async () => {
+  it.runIf(isCold)('asks the index of its own vectors first', async () => {
     const { plan } = await search(
       product,
       { mode: 'vector', vector: query(3), limit: 5, explain: true },
@@ -191,7 +191,7 @@ describe.skipIf(unavailable)('search of decisions', () => {
     expect(plan.statements![0]!.text).toMatch(/FROM decision_vectors_\w+ WHERE embedding <\|50,/);
   });
 
-  it('explains its statements, which hold no text of the request', async () => {
+  it.runIf(isCold)('explains its statements, which hold no text of the request', async () => {
     const filter = { 'metadata.parity': 'even' };
     const body = { query: 'w1', vector: query(1), filter, explain: true };
     const { plan } = await search(product, body, undefined, PATH);

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Product, startProduct, unavailable } from '../support/product.js';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { isCold, type Product, startProduct, unavailable, warmed } from '../support/product.js';
 import {
   bestCosine,
   byCosine,
   everyHit,
+  expectNearestFirst,
   holdsWords,
   idsOf,
   load,
@@ -31,6 +32,7 @@ describe.skipIf(unavailable)('search', () => {
 
   beforeAll(async () => {
     product = await startProduct(CALLER);
+    await warmed(product);
     await load(product, older);
     const loadedMs = Date.now();
     await waitFor('the next millisecond', async () => Date.now() > loadedMs + 1);
@@ -64,11 +66,8 @@ describe.skipIf(unavailable)('search', () => {
         const vector = query(seed);
         const hits = await everyHit(product, { mode: 'vector', vector, limit: 100 });
         const expected = byCosine(documents, vector);
-        expect(idsOf(hits)).toEqual(idsOf(expected));
-        for (const [place, hit] of hits.entries()) {
-          expect(hit.score).toBeCloseTo(expected[place]!.score, 4);
-          expect(hit.scores).toEqual({ vector: hit.score });
-        }
+        expectNearestFirst(hits, expected);
+        for (const hit of hits) expect(hit.scores).toEqual({ vector: hit.score });
       }
     });
 
@@ -288,7 +287,7 @@ describe.skipIf(unavailable)('search', () => {
       const text = await everyHit(product, { mode: 'text', query: 'everywhere w3', filter, limit: 100 });
       expect(sortedIds(text)).toEqual(sortedIds(kept.filter((d) => holdsWords(d, 'everywhere w3'))));
       const near = await everyHit(product, { mode: 'vector', vector, filter, limit: 100 });
-      expect(idsOf(near)).toEqual(idsOf(byCosine(kept, vector)));
+      expectNearestFirst(near, byCosine(kept, vector));
       const both = await everyHit(product, { query: 'w3 w4', vector, filter, limit: 100 });
       const expected = kept.filter((d) => holdsWords(d, 'w3 w4') || bestCosine(d, vector) !== undefined);
       expect(sortedIds(both)).toEqual(sortedIds(expected));
@@ -390,7 +389,18 @@ describe.skipIf(unavailable)('search', () => {
   });
 
   describe('explain', () => {
+    it('names what answered', async () => {
+      const { plan } = await search(product, { query: 'w1', vector: query(4), explain: true });
+      expect(plan.legs.map(({ leg, from }) => `${leg} ${from}`)).toEqual(
+        isCold ? ['text database', 'vector database'] : ['text memory', 'vector memory'],
+      );
+      expect(plan.statements!.length > 0).toBe(isCold);
+    });
+
     it('shows the statements, and no word of the user in them', async () => {
+      const cold = await startProduct({ ...CALLER, ACERVO_WARM_INDEX: 'off' });
+      onTestFinished(() => cold.stop());
+      await load(cold, documents.slice(0, 20));
       const filter = {
         'metadata.parity': { $ne: "'; REMOVE TABLE passages; --" },
         agent_id: { $in: ['agent-1', 'needleagent'] },
@@ -398,7 +408,7 @@ describe.skipIf(unavailable)('search', () => {
         'metadata.n': { $lt: 98_765_432 },
       };
       const vector = query(4);
-      const { plan, hits } = await search(product, {
+      const { plan, hits } = await search(cold, {
         query: 'w1 secretword',
         vector,
         filter,

@@ -17,6 +17,8 @@ import type { Services } from '../../src/context.js';
 import { AcervoError } from '../../src/errors/error.js';
 import { createMetrics } from '../../src/health/metrics.js';
 import type { Database } from '../../src/surreal/database.js';
+import { NO_WARM_INDEX } from '../../src/warm-index/port.js';
+import { createAnalyzer } from '../../src/warm-index/text/analyzer.js';
 import { waitFor } from '../support/stack-servers.js';
 import { type Engine, openEngine, unavailable } from './support/engine.js';
 import { FakeStore } from './support/fake-store.js';
@@ -39,6 +41,7 @@ describe.skipIf(unavailable)('events of the object store', () => {
       bucketEvents: createEventInbox(engine.db),
       lifecycle: [],
       metrics: createMetrics(),
+      legTrust: new Map(),
       log: pino({ level: 'silent' }),
       clock: () => new Date(),
       passFaultPoint: () => undefined,
@@ -47,6 +50,8 @@ describe.skipIf(unavailable)('events of the object store', () => {
       extractor: {} as Services['extractor'],
       openSignedUrl: undefined,
       live: {} as Services['live'],
+      warmIndex: NO_WARM_INDEX,
+      analyzer: createAnalyzer('english'),
       ...more,
     };
   };

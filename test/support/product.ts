@@ -10,6 +10,8 @@ import { waitFor } from './stack-servers.js';
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 export const onStack = process.env.ACERVO_TEST_STACK === '1';
+/** In the cold ring searches are answered by the database alone. */
+export const isCold = process.env.ACERVO_TEST_WARM_INDEX === 'off';
 /** Set in the stack ring when there is no server binary: those tests are skipped by name. */
 export const unavailable = onStack && inject('surrealUrl') === '';
 
@@ -53,6 +55,7 @@ function freshEnvironment(): Record<string, string> {
     ACERVO_ADMIN_KEY: `test-admin-${randomBytes(24).toString('hex')}`,
     ACERVO_RATE_LIMIT_PER_MINUTE: '0',
     ACERVO_LOG_LEVEL: 'info',
+    ...(isCold && { ACERVO_WARM_INDEX: 'off' }),
   };
   if (!onStack) return own;
   return {
@@ -146,4 +149,13 @@ async function launch(env: Record<string, string>): Promise<Product> {
     restart: (more = {}) => launch({ ...env, ...more }),
   };
   return product;
+}
+
+/** Waits until searches are answered from memory, where they are at all. */
+export async function warmed(product: Product): Promise<void> {
+  if (isCold) return;
+  await waitFor('the warm index', async () => {
+    const { body } = await product.call<{ warm_index: { state: string } }>('GET', '/health');
+    return body.warm_index.state === 'ready';
+  });
 }

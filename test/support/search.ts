@@ -31,7 +31,7 @@ export interface SearchAnswer {
     words: string[];
     candidates: number;
     degraded?: string;
-    legs: { leg: string; method: string; found: number }[];
+    legs: { leg: string; from: string; method: string; found: number }[];
     statements?: { leg: string; text: string; params: Record<string, unknown>; rows: number }[];
   };
 }
@@ -105,6 +105,23 @@ export function byCosine<Document extends TestDocument>(
       return score === undefined ? [] : [{ id: document.id, score }];
     })
     .sort((a, b) => b.score - a.score);
+}
+
+/** Closer than this, cosines may come in either order: in memory a vector is kept in 16 bits a number. */
+const COSINE_STEP = 1e-4;
+
+/** Are these just the expected ones, nearest first? */
+export function expectNearestFirst(
+  found: { id: string; score: number }[],
+  expected: { id: string; score: number }[],
+): void {
+  expect(sortedIds(found)).toEqual(sortedIds(expected));
+  const cosines = new Map(expected.map(({ id, score }) => [id, score]));
+  for (const [place, { id, score }] of found.entries()) {
+    expect(score).toBeCloseTo(cosines.get(id)!, 4);
+    const next = found[place + 1];
+    if (next !== undefined) expect(cosines.get(next.id)!).toBeLessThan(cosines.get(id)! + COSINE_STEP);
+  }
 }
 
 export const idsOf = (documents: { id: string }[]): string[] => documents.map(({ id }) => id);

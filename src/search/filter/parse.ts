@@ -6,10 +6,13 @@ import { readCondition } from './condition.js';
 /** Bounds of a filter. Conditions and depth keep its SurrealQL below the depth at which an engine's parser gives up. */
 const MAX_CONDITIONS = 100;
 const MAX_DEPTH = 8;
-const MAX_PATH_SEGMENTS = 8;
+export const MAX_PATH_SEGMENTS = 8;
 
 const SEGMENT = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
 const FORBIDDEN_SEGMENTS = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** Can a filter name a key of metadata so? Others are stored, and out of its reach. */
+export const isPathSegment = (key: string): boolean => SEGMENT.test(key) && !FORBIDDEN_SEGMENTS.has(key);
 
 /** What parsing gathers on its way: faults, and how many conditions it has met. */
 class Reader {
@@ -118,8 +121,7 @@ function readPath(columns: ColumnTable, key: string): FilterPath | undefined {
   const [column, ...segments] = key.split('.', MAX_PATH_SEGMENTS + 2);
   const isObject = column === 'metadata' || (column === 'state' && columns === SESSION_COLUMNS);
   if (!isObject || segments.length === 0 || segments.length > MAX_PATH_SEGMENTS) return undefined;
-  const isKnown = segments.every((segment) => SEGMENT.test(segment) && !FORBIDDEN_SEGMENTS.has(segment));
-  return isKnown ? { column, segments, type: 'any' } : undefined;
+  return segments.every(isPathSegment) ? { column, segments, type: 'any' } : undefined;
 }
 
 function all(of: Filter[]): Filter {

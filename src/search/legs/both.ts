@@ -40,8 +40,14 @@ async function withCosines(
   return { ...vectorLeg, documents: merged, report: { ...vectorLeg.report, statements } };
 }
 
-/** Runs the legs of a search, side by side where neither needs the other's answer. */
+/** Runs the legs of a search: in memory where that is possible, else in the database. */
 export async function runLegs(ctx: Context, request: SearchRequest, depth: number): Promise<BothLegs> {
+  const warm = request.inMemory ? await ctx.warmIndex.legs(request, depth) : undefined;
+  return warm ?? runInDatabase(ctx, request, depth);
+}
+
+/** Side by side where neither leg needs the other's answer. */
+async function runInDatabase(ctx: Context, request: SearchRequest, depth: number): Promise<BothLegs> {
   const { corpus, mode, vector, filter, minScore } = request;
   const text = mode === 'vector' ? undefined : searchText(ctx, request, depth);
   if (vector === undefined || mode === 'text') return { text: await text, vector: undefined };

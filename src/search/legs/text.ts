@@ -12,7 +12,7 @@ const GROWTH = 4;
  */
 export async function searchText(
   ctx: Context,
-  request: Pick<SearchRequest, 'corpus' | 'words' | 'match' | 'filter' | 'highlight'>,
+  request: Pick<SearchRequest, 'corpus' | 'words' | 'match' | 'filter'>,
   depth: number,
 ): Promise<LegResult> {
   const recorder = new LegRecorder(ctx, 'text');

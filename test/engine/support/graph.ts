@@ -39,7 +39,7 @@ const recordOf = (resource: string): [string, string] => {
 function edgeId({ kind, from, to }: LineageEdge): string[] {
   const [fromKind = '', fromId = ''] = from.split(':');
   const ends = [fromId, to.split(':')[1]!];
-  return kind === 'produces' ? [fromKind, ...ends] : ends;
+  return kind === 'produces' || fromKind === 'session' ? [fromKind, ...ends] : ends;
 }
 
 export async function clearGraph(db: SessionDatabase): Promise<void> {

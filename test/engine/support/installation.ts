@@ -10,6 +10,8 @@ import { ensureAdminKey } from '../../../src/keys/admin-key.js';
 import { createAuthenticator } from '../../../src/keys/authenticator.js';
 import { createDenialRecorder } from '../../../src/keys/denials.js';
 import { SessionDatabase } from '../../../src/surreal/session-database.js';
+import { NO_WARM_INDEX } from '../../../src/warm-index/port.js';
+import { createAnalyzer } from '../../../src/warm-index/text/analyzer.js';
 import { type Engine, openEngine, testQueries } from './engine.js';
 
 export interface Answer {
@@ -76,6 +78,9 @@ export async function openInstallation(): Promise<Installation> {
       },
       cursors,
       live: {} as Services['live'],
+      warmIndex: NO_WARM_INDEX,
+    legTrust: new Map(),
+      analyzer: createAnalyzer('english'),
       metrics: createMetrics(),
       log,
       clock,

@@ -18,6 +18,8 @@ import { DiskStore } from '../../../src/objects/disk/store.js';
 import type { ObjectName, StoredObject } from '../../../src/objects/port.js';
 import { reconcile } from '../../../src/reconcile/reconcile.js';
 import type { Database } from '../../../src/surreal/database.js';
+import { NO_WARM_INDEX } from '../../../src/warm-index/port.js';
+import { createAnalyzer } from '../../../src/warm-index/text/analyzer.js';
 import { temporaryDirectory } from '../../objects/support/rigs.js';
 import { openEngine } from './engine.js';
 
@@ -43,6 +45,9 @@ export async function openRig(env: Record<string, string> = {}) {
     } as unknown as Services['extractor'],
     openSignedUrl: undefined,
     live: {} as Services['live'],
+    warmIndex: NO_WARM_INDEX,
+    legTrust: new Map(),
+    analyzer: createAnalyzer('english'),
     bucketEvents: {} as Services['bucketEvents'],
     objects: counted(disk, (operation) => requests.push(operation)),
     embedder: {

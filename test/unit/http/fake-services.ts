@@ -7,6 +7,8 @@ import { createMetrics } from '../../../src/health/metrics.js';
 import type { Gate, KeyHolder } from '../../../src/http/authenticate.js';
 import { defineRoute, type Route } from '../../../src/http/route.js';
 import type { Database } from '../../../src/surreal/database.js';
+import { NO_WARM_INDEX } from '../../../src/warm-index/port.js';
+import { createAnalyzer } from '../../../src/warm-index/text/analyzer.js';
 
 export const ALL_KEY = 'acv_everything-0123456789';
 export const READ_KEY = 'acv_read-only-0123456789';
@@ -49,6 +51,9 @@ export function fakeServices(options: FakeOptions = {}): Services & { lines: Rec
     },
     cursors: {} as Services['cursors'],
     live: {} as Services['live'],
+    warmIndex: NO_WARM_INDEX,
+    legTrust: new Map(),
+    analyzer: createAnalyzer('english'),
     metrics: createMetrics({ requests: 7, failures: 1, retries: 2, texts: 30, tokens: 400 }),
     log: pino({ level: 'trace' }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
     clock: () => new Date('2026-01-02T03:04:05Z'),

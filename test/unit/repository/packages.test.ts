@@ -20,6 +20,8 @@ const production = packages.filter(([, entry]) => !entry.dev);
 
 const PERMISSIVE = ['MIT', 'Apache-2.0', 'ISC', '0BSD', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0'];
 const OLDEST_NODE = [20, 19] as const;
+/** Says "Apache 2.0", not by the name that SPDX gives it; wants Node 22, but is Node-API and runs here on 20. */
+const EXCEPTED = 'node_modules/usearch';
 
 /** Does a range such as `^16 || ^18 || >=20.1` allow our oldest Node? @throws Error for a form that it does not know */
 function allowsOldestNode(range: string): boolean {
@@ -58,11 +60,11 @@ describe('packages', () => {
   test('of production run on the oldest Node that package.json allows', () => {
     expect(manifest.engines.node).toBe(`>=${OLDEST_NODE.join('.')}`);
     const refusing = production.filter(([, { engines }]) => engines?.node && !allowsOldestNode(engines.node));
-    expect(refusing.map(([path, { engines }]) => `${path} ${engines?.node}`)).toEqual([]);
+    expect(refusing.map(([path, { engines }]) => `${path} ${engines?.node}`)).toEqual([`${EXCEPTED} >=22`]);
   });
 
   test('of production have permissive licences', () => {
     const others = production.filter(([, { license }]) => !PERMISSIVE.includes(license ?? 'none'));
-    expect(others.map(([path, { license }]) => `${path} ${license}`)).toEqual([]);
+    expect(others.map(([path, { license }]) => `${path} ${license}`)).toEqual([`${EXCEPTED} Apache 2.0`]);
   });
 });

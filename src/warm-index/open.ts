@@ -1,0 +1,41 @@
+import { totalmem } from 'node:os';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Config } from '../config.js';
+import type { EmbeddingSpace } from '../embeddings/port.js';
+import type { Metrics } from '../health/metrics.js';
+import { digestOf } from '../http/digest.js';
+import type { Database } from '../surreal/database.js';
+import { sharedSecret } from '../surreal/secrets.js';
+import { InProcessWarmIndex } from './warm-index.js';
+
+interface Opening {
+  db: Database;
+  control: Database;
+  space: EmbeddingSpace;
+  metrics: Metrics;
+  log: Logger;
+}
+
+/** Half of the memory of the machine, or of the container. */
+function halfOfMemory(): number {
+  const constrained = process.constrainedMemory();
+  return Math.floor(Math.min(constrained > 0 ? constrained : totalmem(), totalmem()) / 2);
+}
+
+/** The warm index, not yet started; undefined where it is not wanted. */
+export async function openWarmIndex(
+  { warmIndex, database, dataDir, language }: Config,
+  { db, control, space, metrics, log }: Opening,
+): Promise<InProcessWarmIndex | undefined> {
+  if (warmIndex.mode === 'off') return undefined;
+  // A secret of the installation: a database of the same name that was made anew has another.
+  const secret = await sharedSecret(control, 'cursor');
+  return new InProcessWarmIndex({
+    ...{ db, metrics, log },
+    identity: { database: digestOf([secret, database.namespace, database.database]), space: space.slug, language },
+    dimensions: space.dimensions,
+    directory: join(dataDir, 'warm-index', database.database),
+    maxMemoryBytes: warmIndex.mode === 'on' ? undefined : warmIndex.maxMemoryBytes || halfOfMemory(),
+  });
+}

@@ -1,0 +1,278 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { settledCursor } from '../audit/reader.js';
+import type { Metrics } from '../health/metrics.js';
+import type { Searched } from '../search/compile.js';
+import type { Database } from '../surreal/database.js';
+import { Follower } from './follower.js';
+import type { Identity, Measure, Place } from './messages.js';
+import type { WarmReport, WarmState } from './port.js';
+import { Refresher, type Stale } from './refresher.js';
+import type { ReplicaLegs, ReplicaQuery } from './replica.js';
+import { idsOf, readDocuments } from './source.js';
+import { IndexThread } from './thread.js';
+
+/** So late at most a change of another node is found. */
+const POLL_MS = 500;
+/** The thread may be behind by so many readings before the next one waits for it. */
+const MAX_WAITING = 8;
+const PAGE_DOCUMENTS = 50;
+/** Vectors from which on a graph is worth its memory and its making: fewer are compared one by one in a millisecond. */
+const GRAPH_FROM = 10_000;
+const MEASURE_MS = 2_000;
+/** Snapshots are not written more often, and take a hundredth of the time at most. */
+const SAVE_MS = 60_000;
+const SAVE_SHARE = 100;
+const CORPORA: readonly Searched[] = ['document', 'decision'];
+
+export interface SessionOptions {
+  db: Database;
+  identity: Identity;
+  dimensions: number;
+  /** Where snapshots lie; undefined: none are kept. */
+  directory: string | undefined;
+  /** The memory that it may take, in bytes; undefined: as much as it needs. */
+  maxMemoryBytes: number | undefined;
+  metrics: Metrics;
+  log: Logger;
+}
+
+/** It would not fit into its memory. */
+class DeclinedError extends Error {}
+
+/** The life of one worker thread: built, following the log, answering, until it ends. */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #thread: IndexThread;
+  readonly #refresher: Refresher;
+  readonly #ended: Promise<never>;
+  #follower: Follower | undefined;
+  #state: WarmState = 'building';
+  #measure: Measure | undefined;
+  #held = 0;
+  #closing = new AbortController();
+  #dirty = false;
+  #savedMs = performance.now();
+  #saveMs = 0;
+  #polling: Promise<void> = Promise.resolve();
+  #nextPoll: Promise<void> | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    let end: (cause: Error) => void = () => {};
+    this.#ended = new Promise((_, reject) => {
+      end = reject;
+    });
+    this.#ended.catch(() => undefined);
+    this.#thread = new IndexThread((cause) => {
+      this.#state = 'failed';
+      end(cause);
+    });
+    this.#refresher = new Refresher((of, ids) => this.#take(of, ids));
+  }
+
+  /** May searches ask it? */
+  get answers(): boolean {
+    return this.#state === 'ready' && this.#held === 0 && !this.#refresher.isBehind;
+  }
+
+  /** Does it have to be told of changes? */
+  get follows(): boolean {
+    return this.#follower !== undefined && this.#state !== 'failed' && this.#state !== 'declined';
+  }
+
+  /** Builds the index and follows the log, until it is closed. @throws what ends it: the next one begins anew */
+  async run(): Promise<void> {
+    try {
+      await Promise.race([this.#live(), this.#ended]);
+    } catch (error) {
+      if (!(error instanceof DeclinedError)) {
+        this.#state = 'failed';
+        this.#thread.stop();
+        throw error;
+      }
+      this.#state = 'declined';
+      this.#thread.stop();
+      this.#options.log.warn({ max_memory_bytes: this.#options.maxMemoryBytes }, error.message);
+    }
+  }
+
+  async #live(): Promise<void> {
+    const startedMs = performance.now();
+    const { db, log } = this.#options;
+    const place = await this.#restored();
+    const from = place ?? { cursor: await settledCursor(db) };
+    if (place === undefined) await this.#scan();
+    // From here on writes tell of themselves; what was written before is in the log by now.
+    this.#follower = new Follower(db, this.#refresher, from);
+    this.#dirty = place === undefined;
+    await this.catchUp();
+    await this.#weigh();
+    this.#state = 'ready';
+    const { documents, vectors, memory_bytes } = this.#measure ?? {};
+    const duration_ms = Math.round(performance.now() - startedMs);
+    log.info(
+      { restored: place !== undefined, documents, vectors, memory_bytes, duration_ms },
+      'the warm index is ready',
+    );
+    await this.#follow();
+  }
+
+  /** What lies on disk, when the log has not lost anything that came after it. */
+  async #restored(): Promise<Place | undefined> {
+    const { db, log, identity, dimensions, directory } = this.#options;
+    const open = { identity, dimensions, graphFrom: GRAPH_FROM };
+    const { place, refused } = await this.#thread.call('open', { ...open, directory });
+    if (refused !== undefined) log.warn({ reason: refused }, 'the snapshot of the warm index cannot be used');
+    if (place === undefined) return undefined;
+    const [time, uuid] = place.anchor.split('_');
+    const { exists } = await db.query<{ exists: boolean }>('warm-index/anchor', { time, uuid });
+    if (exists) return place;
+    log.warn('the audit log no longer holds what the snapshot of the warm index ends with; it is built anew');
+    await this.#thread.call('open', { ...open, directory: undefined });
+    return undefined;
+  }
+
+  async #scan(): Promise<void> {
+    let measuredMs = performance.now();
+    for (const of of CORPORA)
+      for await (const ids of idsOf(this.#options.db, of))
+        for (let at = 0; at < ids.length; at += PAGE_DOCUMENTS) {
+          this.#closing.signal.throwIfAborted();
+          await this.#take(of, ids.slice(at, at + PAGE_DOCUMENTS));
+          if (performance.now() - measuredMs < MEASURE_MS) continue;
+          await this.#weigh();
+          measuredMs = performance.now();
+        }
+  }
+
+  /** Reads documents as they are now and hands them to the thread, which works in the order of its calls. */
+  async #take(of: Searched, ids: string[]): Promise<void> {
+    const { db, identity } = this.#options;
+    const { documents, missing } = await readDocuments(db, { of, space: identity.space, ids });
+    const transfer = documents.flatMap(({ vectors }) =>
+      vectors.map(({ embedding }) => embedding.buffer as ArrayBuffer),
+    );
+    const applied = this.#thread.call('apply', { of, documents, removed: missing }, transfer);
+    this.#dirty = true;
+    if (this.#thread.waiting > MAX_WAITING) await applied;
+    else applied.catch((error: unknown) => this.#fail(error));
+  }
+
+  /** What could not be applied has made it wrong: it ends, and is built anew. */
+  #fail(error: unknown): void {
+    if (this.#state === 'failed' || this.#closing.signal.aborted) return;
+    this.#state = 'failed';
+    this.#options.log.error({ err: error }, 'the warm index could not take in a change');
+    this.#closing.abort(error);
+  }
+
+  async #follow(): Promise<void> {
+    let weighedMs = performance.now();
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) break;
+      try {
+        await this.catchUp();
+      } catch (error) {
+        this.#options.log.debug({ err: error }, 'the audit log could not be read; trying again');
+      }
+      if (performance.now() - weighedMs < MEASURE_MS) continue;
+      await this.#weigh();
+      weighedMs = performance.now();
+      await this.#saveWhenDue();
+    }
+    if (this.#state === 'failed') throw signal.reason;
+  }
+
+  /** Takes in what the log says, to its end. One reading at a time: all who ask meanwhile share the one that comes after. */
+  catchUp(): Promise<void> {
+    this.#nextPoll ??= this.#polling.then(() => {
+      this.#nextPoll = undefined;
+      const reading = this.#follower?.catchUp() ?? Promise.resolve();
+      this.#polling = reading.catch(() => undefined);
+      return reading;
+    });
+    return this.#nextPoll;
+  }
+
+  /** Takes in these documents. @param auditId the row of the log that tells of them */
+  async refresh(stale: Stale[], auditId: string | undefined): Promise<void> {
+    await this.#refresher.refresh(stale);
+    if (auditId !== undefined) this.#follower?.applied(auditId);
+  }
+
+  /** Until this has come to an end, the database is asked. */
+  holdUntil(taken: Promise<void>): void {
+    this.#held += 1;
+    const release = () => {
+      this.#held -= 1;
+    };
+    taken.then(release, release);
+  }
+
+  has(auditId: string): boolean {
+    return this.#follower?.has(auditId) ?? false;
+  }
+
+  /** @throws ThreadEndedError, Error */
+  search(query: ReplicaQuery): Promise<ReplicaLegs | undefined> {
+    return this.#thread.call('search', query);
+  }
+
+  /** @throws DeclinedError when it takes more memory than it may */
+  async #weigh(): Promise<void> {
+    const { metrics, maxMemoryBytes } = this.#options;
+    const measure = await this.#thread.call('measure', undefined);
+    this.#measure = measure;
+    for (const of of CORPORA) metrics.warmIndexDocuments.set({ corpus: of }, measure.documents[of]);
+    metrics.warmIndexBytes.set(measure.memory_bytes);
+    if (this.#follower !== undefined) metrics.warmIndexLag.set(this.#follower.lagSeconds);
+    if (maxMemoryBytes === undefined || measure.memory_bytes <= maxMemoryBytes) return;
+    throw new DeclinedError('the warm index does not fit into its memory; the database answers searches');
+  }
+
+  async #saveWhenDue(): Promise<void> {
+    const pauseMs = Math.max(SAVE_MS, SAVE_SHARE * this.#saveMs);
+    if (this.#dirty && performance.now() - this.#savedMs >= pauseMs) await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    const place = this.#follower?.place;
+    if (place === undefined || this.#options.directory === undefined) return;
+    const startedMs = performance.now();
+    this.#dirty = false;
+    try {
+      await this.#thread.call('save', place);
+    } catch (error) {
+      this.#dirty = true;
+      this.#options.log.warn({ err: error }, 'the snapshot of the warm index could not be written');
+    }
+    this.#savedMs = performance.now();
+    this.#saveMs = this.#savedMs - startedMs;
+  }
+
+  report(): WarmReport {
+    const { maxMemoryBytes } = this.#options;
+    const measure = this.#measure;
+    return {
+      state: this.#state,
+      ...(measure && {
+        documents: measure.documents,
+        vectors: measure.vectors,
+        memory_bytes: measure.memory_bytes,
+      }),
+      ...(this.#follower && { lag_seconds: this.#follower.lagSeconds }),
+      ...(maxMemoryBytes !== undefined && { max_memory_bytes: maxMemoryBytes }),
+    };
+  }
+
+  /** Saves what it holds, and ends its thread. */
+  async close(): Promise<void> {
+    const wasReady = this.#state === 'ready';
+    this.#closing.abort(new Error('closed'));
+    if (wasReady && this.#dirty) await this.#save();
+    this.#thread.stop();
+  }
+}

@@ -1,0 +1,93 @@
+import type { Searched } from '../search/compile.js';
+import type { PassageKey } from '../search/corpus.js';
+import type { Database } from '../surreal/database.js';
+import type { ReplicaDocument } from './document.js';
+
+/** Ids read by one query of the scan; see `document-ids.surql`. */
+const PAGE_IDS = 20_000;
+/** Vectors read by one query: the embedded engine blocks this thread for 10 ms while it hands over 100 (measured). */
+const PAGE_SLICES = 50;
+/** A document that changes while it is read is read again; after so many times the audit log will bring it. */
+const MAX_READS = 4;
+
+interface Row {
+  id: string;
+  revision: number;
+  content_revision: number;
+  passage_count: number;
+  columns: Record<string, unknown>;
+}
+
+interface Slices {
+  passages: { key: PassageKey; text: string }[];
+  vectors: { key: [string, ...PassageKey]; embedding: number[] }[];
+}
+
+/** The current state of documents: those that exist, and the ids of those that do not. */
+export interface Read {
+  documents: ReplicaDocument[];
+  missing: string[];
+}
+
+/** The ids of all documents of a corpus, in pages. @throws AcervoError `database:unavailable` */
+export async function* idsOf(db: Database, of: Searched): AsyncGenerator<string[]> {
+  let after: string | undefined;
+  for (;;) {
+    const rows = await db.query<{ id: string }[]>(`warm-index/${of}-ids`, { after, limit: PAGE_IDS });
+    if (rows.length > 0) yield rows.map(({ id }) => id);
+    if (rows.length < PAGE_IDS) return;
+    after = rows.at(-1)?.id;
+  }
+}
+
+/**
+ * Reads documents as they are now: never the row of one revision with the passages of another.
+ * @throws AcervoError `database:unavailable`, `database:conflict` (one was changed each time that it was read)
+ */
+export async function readDocuments(
+  db: Database,
+  { of, space, ids }: { of: Searched; space: string; ids: readonly string[] },
+): Promise<Read> {
+  const documents: ReplicaDocument[] = [];
+  const missing: string[] = [];
+  let wanted: readonly string[] = ids;
+  for (let reads = 0; wanted.length > 0 && reads < MAX_READS; reads += 1) {
+    const rows = await db.query<Row[]>(`warm-index/${of}-rows`, { ids: [...wanted], space });
+    const found = new Set(rows.map(({ id }) => id));
+    missing.push(...wanted.filter((id) => !found.has(id)));
+    const whole = await withSlices(db, of, rows);
+    documents.push(...whole);
+    const read = new Set(whole.map(({ id }) => id));
+    wanted = rows.flatMap(({ id }) => (read.has(id) ? [] : [id]));
+  }
+  if (wanted.length > 0) throw new Error(`${wanted[0]} changed each time that it was read`);
+  return { documents, missing };
+}
+
+/** Rows with their passages and vectors; those whose passages have gone meanwhile are left out. */
+async function withSlices(db: Database, of: Searched, rows: Row[]): Promise<ReplicaDocument[]> {
+  const keys = rows.flatMap(({ id, content_revision, passage_count }) =>
+    Array.from({ length: passage_count + 1 }, (_, n): PassageKey => [id, content_revision, n - 1]),
+  );
+  const texts = new Map<string, string[]>();
+  const vectors = new Map<string, ReplicaDocument['vectors']>();
+  for (let at = 0; at < keys.length; at += PAGE_SLICES) {
+    const page = await db.query<Slices>(`warm-index/${of}-slices`, { keys: keys.slice(at, at + PAGE_SLICES) });
+    for (const { key, text } of page.passages) listOf(texts, key[0])[key[2]] = text;
+    for (const { key, embedding } of page.vectors)
+      listOf(vectors, key[1]).push({ ordinal: key[3], embedding: Float32Array.from(embedding) });
+  }
+  return rows.flatMap(({ passage_count, ...row }) => {
+    const passages = texts.get(row.id) ?? [];
+    const isWhole = passages.length === passage_count && !passages.includes(undefined as never);
+    return isWhole ? [{ ...row, passages, vectors: vectors.get(row.id) ?? [] }] : [];
+  });
+}
+
+function listOf<Value>(lists: Map<string, Value[]>, id: string): Value[] {
+  const known = lists.get(id);
+  if (known !== undefined) return known;
+  const list: Value[] = [];
+  lists.set(id, list);
+  return list;
+}

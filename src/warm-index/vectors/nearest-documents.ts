@@ -1,0 +1,124 @@
+import type { BestDocument } from '../best-documents.js';
+import type { Bitset } from '../bitset.js';
+import type { Documents } from '../documents.js';
+import { bestAmong } from './best-slots.js';
+import type { PendingGraph } from './pending-graph.js';
+import type { Places } from './places.js';
+import type { VectorStore } from './vector-store.js';
+
+export interface VectorQuery {
+  /** float[dimensions] of unit length */
+  vector: Float32Array;
+  /** Documents wanted. */
+  depth: number;
+  /** Rows that may match; all when left out. Rows that are dead may be among them. */
+  keeps?: Bitset;
+  /** Cosine under which nothing matches. */
+  minScore?: number;
+  documents: Documents;
+}
+
+/** What was found, best first; `exhausted` and `method` as in `LegResult`. */
+export interface FoundByVector {
+  documents: BestDocument[];
+  exhausted: boolean;
+  method: 'exact' | 'index' | 'scan';
+}
+
+/** What is searched. */
+interface Searched {
+  store: VectorStore;
+  places: Places;
+  pending: PendingGraph;
+}
+
+/** Neighbours for each document that is wanted, were all spread evenly: int8 and the graph do not order them exactly. */
+const SLACK = 3;
+const LEAST_FETCH = 128;
+/** How many vectors are compared in the time that the graph takes for one neighbour. Measured: sqrt(37 k N) is where both meet. */
+const COST_OF_A_NEIGHBOUR = 12;
+const GROWTH = 4;
+/** What int8 may get wrong of a cosine. */
+const INT8_ERROR = 0.005;
+
+/** The `depth` nearest documents: by the graph where that is quicker than comparing all that may match. */
+export function nearestDocuments(searched: Searched, query: VectorQuery): FoundByVector {
+  const numbers = searched.store.numbersOf(query.vector);
+  return byGraph(searched, numbers, query) ?? exactly(searched, numbers, query);
+}
+
+function exactly(searched: Searched, numbers: Int16Array, query: VectorQuery): FoundByVector {
+  const { keeps, documents } = query;
+  const places = keeps === undefined ? searched.places.all() : placesOf(searched.places, keeps, documents);
+  return { ...best(searched, numbers, { places, query }), method: keeps === undefined ? 'scan' : 'exact' };
+}
+
+function best(
+  { store, places: all }: Searched,
+  numbers: Int16Array,
+  { places, query }: { places: Uint32Array; query: VectorQuery },
+) {
+  const { slotOfPlace } = all;
+  const slots = new Uint32Array(places.length);
+  for (let i = 0; i < places.length; i += 1) slots[i] = slotOfPlace[places[i] ?? 0] ?? 0;
+  const { documents, depth, minScore } = query;
+  return bestAmong(documents, { slots, scores: store.cosines(numbers, places) }, { depth, minScore });
+}
+
+/** Where the vectors of rows lie. */
+function placesOf(places: Places, rows: Bitset, documents: Documents): Uint32Array {
+  const found = new Uint32Array(places.size);
+  let count = 0;
+  rows.forEach((row) => {
+    if (row >= documents.rows) return;
+    const end = documents.endSlotOf(row);
+    for (let slot = documents.firstSlotOf(row); slot < end; slot += 1) {
+      const place = places.placeOf(slot);
+      if (place !== undefined) found[count++] = place;
+    }
+  });
+  return found.subarray(0, count);
+}
+
+/** Asks the graph for more and more neighbours until enough match. Undefined: comparing exactly is quicker, or surer. */
+function byGraph(searched: Searched, numbers: Int16Array, query: VectorQuery): FoundByVector | undefined {
+  const { depth, keeps, minScore, documents } = query;
+  const { graph } = searched.pending;
+  const { size } = searched.places;
+  if (graph === undefined || size === 0) return undefined;
+  const share = keeps === undefined ? 1 : Math.min(1, keeps.size / Math.max(1, documents.size));
+  const first = Math.max(LEAST_FETCH, Math.ceil((SLACK * depth) / share));
+  for (let fetch = first; costOf(searched, fetch, share) <= share * size; fetch *= GROWTH) {
+    const { places, last } = graph.nearest(numbers, fetch);
+    if (places.length < Math.min(fetch, graph.size)) return undefined;
+    const found = best(searched, numbers, { places: kept(searched, places, query), query });
+    const sawAll = minScore !== undefined && last < minScore - INT8_ERROR;
+    if (sawAll) return { ...found, method: 'index' };
+    if (found.documents.length >= depth) return { documents: found.documents, exhausted: false, method: 'index' };
+  }
+  return undefined;
+}
+
+/** In comparisons of vectors. A graph of many that were removed is walked through them. */
+function costOf({ places, pending }: Searched, fetch: number, share: number): number {
+  return fetch * COST_OF_A_NEIGHBOUR * (places.length / places.size) + pending.waitingCount * share;
+}
+
+/** What may match, of these places and of those that the graph does not hold. */
+function kept({ places: all, pending }: Searched, places: Uint32Array, { keeps, documents }: VectorQuery): Uint32Array {
+  const found = new Uint32Array(places.length + pending.waitingCount);
+  let count = 0;
+  const { slotOfPlace } = all;
+  const { rowOfSlot } = documents;
+  const keep = (place: number) => {
+    if (keeps === undefined || keeps.has(rowOfSlot[slotOfPlace[place] ?? 0] ?? 0)) found[count++] = place;
+  };
+  places.forEach(keep);
+  pending.waiting.forEach(keep);
+  return found.subarray(0, count);
+}
+
+/** The cosines of the best vectors of rows, best first; rows without a vector are left out. */
+export function cosinesOf(searched: Searched, query: Omit<VectorQuery, 'minScore'>): BestDocument[] {
+  return exactly(searched, searched.store.numbersOf(query.vector), query).documents;
+}
