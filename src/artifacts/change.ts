@@ -70,7 +70,7 @@ export async function beginChange(
 
 /**
  * Writes a pointer over the revision that it was decided from; 0: a new one.
- * @throws AcervoError `revision:mismatch`, `artifact:id_unavailable`, `artifact:key_taken`
+ * @throws AcervoError `revision:mismatch`, `artifact:id_unavailable`, `artifact:key_taken`, `session:not_found`
  */
 export async function writeArtifact(
   ctx: Context,
@@ -78,7 +78,7 @@ export async function writeArtifact(
   next: Next,
   { revision, operation }: { revision: number; operation?: RequestOperation | undefined },
 ): Promise<Changed> {
-  const { audit_values, ...params } = artifactParams(id, next, revision);
+  const { audit_values, ...params } = artifactParams(ctx, id, next, revision);
   const committed = await ctx.db.transact<{ id: string }>({
     query: 'artifacts/put',
     params: { ...params, audit_values: [audit_values] },
@@ -89,12 +89,13 @@ export async function writeArtifact(
 }
 
 /** What `artifacts/put` takes, and the part of its audit row that may be erased. */
-export function artifactParams(id: string, next: Next, expected_revision: number) {
+export function artifactParams(ctx: Context, id: string, next: Next, expected_revision: number) {
   const { salt, state_digest } = salted(digestOf(next.row));
   const { version, gone = [], action, status } = next;
   const row = { ...withDates(next.row), state_digest };
   const audit_values = { salt, columns: filterColumns(next.row) };
-  return { id, row, expected_revision, version, gone, action, status, audit_values };
+  const bound_agent = ctx.principal.agent_id;
+  return { id, row, expected_revision, version, gone, action, status, bound_agent, audit_values };
 }
 
 /** The columns that the schema has as times. */

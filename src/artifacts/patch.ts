@@ -6,8 +6,9 @@ import type { PatchArtifactInput } from './schemas.js';
 import { described } from './states.js';
 
 /**
- * Changes what is said about an artifact; its bytes and its key stay.
- * @throws AcervoError `artifact:not_found`, `revision:mismatch`, `revision:contended`, `knowledge:metadata_too_large`
+ * Changes what is said about an artifact; its bytes and its key stay. The edge from its session moves with `session_id`.
+ * @throws AcervoError `artifact:not_found`, `session:not_found`, `revision:mismatch`, `revision:contended`,
+ *   `knowledge:metadata_too_large`
  */
 export async function patchArtifact(
   ctx: Context,

@@ -19,7 +19,8 @@ export interface ReservedArtifact {
  * Makes a pointer that awaits its bytes, and says how to send them. The pointer comes first: whatever happens to the
  * upload, somebody knows of it.
  * @throws AcervoError `artifact:bucket_not_found`, `artifact:key_invalid`, `artifact:key_taken`,
- *   `artifact:id_unavailable`, `artifact:too_large`, `knowledge:metadata_too_large`, `auth:agent_mismatch`
+ *   `artifact:id_unavailable`, `artifact:too_large`, `knowledge:metadata_too_large`, `auth:agent_mismatch`,
+ *   `session:not_found`
  */
 export async function reserveArtifact(ctx: Context, input: ReserveInput): Promise<ReservedArtifact> {
   const id = input.id ?? uuidv7();

@@ -76,6 +76,7 @@ const reserveRoute = defineRoute({
     'artifact:key_taken',
     'artifact:id_unavailable',
     'artifact:too_large',
+    'session:not_found',
     'knowledge:metadata_too_large',
     'auth:agent_mismatch',
     'objects:unavailable',
@@ -264,7 +265,13 @@ const patchRoute = defineRoute({
   params,
   body: patchArtifactSchema,
   responses: now200,
-  errors: ['artifact:not_found', 'knowledge:metadata_too_large', 'revision:mismatch', 'revision:contended'],
+  errors: [
+    'artifact:not_found',
+    'session:not_found',
+    'knowledge:metadata_too_large',
+    'revision:mismatch',
+    'revision:contended',
+  ],
   handler: async (ctx, { params: { id }, body, headers }) =>
     changedReply(await patchArtifact(ctx, id, body, revisionFromIfMatch(headers))),
 });

@@ -52,7 +52,7 @@ export const reserveSchema = z
     entity: nameSchema.optional().meta({ description: 'What it is about; a part of the key.', example: 'invoices' }),
     user: nameSchema.optional().meta({ description: 'For whom.' }),
     agent_id: agentIdSchema.optional(),
-    session_id: idSchema.optional(),
+    session_id: idSchema.optional().meta({ description: 'The run that produces it; must exist.' }),
     metadata: z
       .record(z.string().min(1).max(128), z.unknown())
       .optional()
@@ -80,7 +80,10 @@ export const patchArtifactSchema = z
       .nullable()
       .optional()
       .meta({ description: 'A JSON merge patch (RFC 7396): null removes a key.' }),
-    session_id: idSchema.nullable().optional(),
+    session_id: idSchema
+      .nullable()
+      .optional()
+      .meta({ description: 'The run that produced it; must exist. null: none.' }),
   })
   .meta({ id: 'ArtifactPatch' });
 

@@ -5,9 +5,13 @@ import { earlier, later, nanosOf, timeOf } from './time.js';
 
 /** A window with more rows than this is read in smaller ones: a page wants few. */
 const MANY_ROWS = 1_000;
-const FEW_ROWS = MANY_ROWS / 4;
+/** Of an agent: its rows are read to be counted. */
+const MANY_OF_AGENT = 250;
 const MIN_WIDTH_NS = 1_000_000_000n;
-const MAX_WIDTH_NS = 86_400_000_000_000n;
+const DAY_NS = 86_400n * MIN_WIDTH_NS;
+const MAX_WIDTH_NS = 3_650n * DAY_NS;
+/** Of an agent: far more than a database writes. */
+const MAX_ROWS_OF_A_SECOND = 100_000;
 export const FIRST_WIDTH_SECONDS = 64;
 
 /** What a row must have; `user` is looked for in its values. */
@@ -87,6 +91,49 @@ async function bounds(db: Database, { from, to, order, after }: Walk): Promise<[
   return [since, until];
 }
 
+interface Span {
+  from: string;
+  to: string;
+}
+
+/** What a look at a span of time found: rows that fit, and how many there are. */
+type Found = Pick<Step, 'rows' | 'scanned'>;
+
+/** How a walk looks at a span of time; undefined when more rows are in it than should be read at once. */
+interface Look {
+  maxWidthNs: bigint;
+  manyRows: number;
+  at(span: Span, isNarrowest: boolean): Promise<Found | undefined>;
+}
+
+/** Counts keys first: no row is read of a span that holds too many. */
+function lookAtAll(db: Database, filter: AuditFilter): Look {
+  return {
+    maxWidthNs: DAY_NS,
+    manyRows: MANY_ROWS,
+    at: async (span, isNarrowest) => {
+      const scanned = await db.query<number>('audit/count', { ...span });
+      if (scanned > MANY_ROWS && !isNarrowest) return undefined;
+      const params = { ...NO_FILTER, ...filter, ...span };
+      return { scanned, rows: scanned === 0 ? [] : await db.query<StoredAuditRow[]>('audit/window', params) };
+    },
+  };
+}
+
+/** Goes by the index of agents: rows of others cost nothing, so a span without rows may be long. */
+function lookAtAgent(db: Database, filter: AuditFilter): Look {
+  return {
+    maxWidthNs: MAX_WIDTH_NS,
+    manyRows: MANY_OF_AGENT,
+    at: async (span, isNarrowest) => {
+      const limit = isNarrowest ? MAX_ROWS_OF_A_SECOND : MANY_OF_AGENT + 1;
+      const params = { ...NO_FILTER, ...filter, ...span, limit };
+      const { complete, ...found } = await db.query<Found & { complete: boolean }>('audit/window-of-agent', params);
+      return complete || isNarrowest ? found : undefined;
+    },
+  };
+}
+
 /**
  * Walks through the log in windows of time, since the engine reads all of a range whatever its LIMIT says. A window
  * grows where rows are few and shrinks where they are many, down to a second.
@@ -95,23 +142,24 @@ async function bounds(db: Database, { from, to, order, after }: Walk): Promise<[
 export async function* walkAudit(db: Database, walk: Walk): AsyncGenerator<Step> {
   const { order, filter } = walk;
   let [since, until] = await bounds(db, walk);
+  const look = filter.agent_id === undefined ? lookAtAll(db, filter) : lookAtAgent(db, filter);
   let width = BigInt(walk.widthSeconds ?? FIRST_WIDTH_SECONDS) * MIN_WIDTH_NS;
   while (since < until) {
     const begin = order === 'asc' ? since : later(since, until - width);
     const end = order === 'asc' ? earlier(until, since + width) : until;
-    const window = { from: timeOf(begin), to: timeOf(end) };
-    const scanned = await db.query<number>('audit/count', window);
-    if (scanned > MANY_ROWS && width > MIN_WIDTH_NS) {
+    const found = await look.at({ from: timeOf(begin), to: timeOf(end) }, width === MIN_WIDTH_NS);
+    if (found === undefined) {
       width = later(MIN_WIDTH_NS, width / 4n);
       continue;
     }
-    const rows =
-      scanned === 0 ? [] : await db.query<StoredAuditRow[]>('audit/window', { ...NO_FILTER, ...filter, ...window });
     if (order === 'asc') since = end;
     else until = begin;
-    if (scanned < FEW_ROWS) width = earlier(MAX_WIDTH_NS, width * 4n);
+    // A time without rows, however long, is passed in a few steps.
+    const maxWidth = found.scanned === 0 ? MAX_WIDTH_NS : look.maxWidthNs;
+    if (found.scanned < look.manyRows / 4) width = earlier(maxWidth, width * 4n);
     const place = order === 'asc' ? { nanos: end - 1n, uuid: '~' } : { nanos: begin, uuid: '' };
-    yield { rows: inOrder(rows, walk), scanned, place, widthSeconds: Number(width / MIN_WIDTH_NS) };
+    const { scanned } = found;
+    yield { rows: inOrder(found.rows, walk), scanned, place, widthSeconds: Number(width / MIN_WIDTH_NS) };
   }
 }
 

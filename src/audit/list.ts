@@ -18,7 +18,7 @@ import { nanosOf, timeOf } from './time.js';
 
 const CURSOR_KIND = 'audit';
 /** A page looks at no more rows than this, and through no more windows; then it is short and has a cursor. */
-const MAX_SCANNED = 50_000;
+const MAX_SCANNED = 10_000;
 const MAX_WINDOWS = 500;
 
 export interface AuditQuery {
@@ -109,8 +109,8 @@ interface Found {
  */
 export async function getAudit(ctx: Context, id: string): Promise<AuditEntry> {
   const [time, uuid] = id.split('_');
-  const { row, old, new: after } = await ctx.db.query<Found>('audit/get', { time, uuid });
   const bound = ctx.principal.agent_id;
+  const { row, old, new: after } = await ctx.db.query<Found>('audit/get', { time, uuid, bound_agent: bound });
   if (!row || (bound !== undefined && row.agent_id !== bound)) throw new AcervoError('audit:not_found');
   return { ...publicRow(row), ...(old && { old }), ...(after && { new: after }) };
 }

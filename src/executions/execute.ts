@@ -122,10 +122,9 @@ async function preparedParts(
   const products = [...(decision?.products ?? []), ...(artifactId === undefined ? [] : [artifactId])];
   return {
     agent_id,
-    artifactId,
     artifact_params:
       columns && artifactId
-        ? artifactParams(artifactId, { row: columns, action: 'CREATE', status: 'SUCCESS' }, 0)
+        ? artifactParams(ctx, artifactId, { row: columns, action: 'CREATE', status: 'SUCCESS' }, 0)
         : undefined,
     knowledge_params: document && documentParams(ctx, vectors ? { ...document, vectors } : document),
     decision_params: decision && (await decisionParams(ctx, { ...decision, agent_id, session_id, products }, signal)),
@@ -147,14 +146,14 @@ async function commit(
   input: ExecutionInput,
   { id, row, parts }: { id: string; row: SessionRow | undefined; parts: Parts },
 ): Promise<Committed<Written>> {
-  const next = nextSession(ctx, input.session, row, parts.artifactId);
+  const next = nextSession(ctx, input.session, row);
   const { agent_id, artifact_params, knowledge_params, decision_params } = parts;
   const session_params = {
     id,
     ...sessionRow(next.row),
     expected_revision: row?.revision ?? 0,
     vectors: next.vectors,
-    attach: next.attach ?? [],
+    attach: [],
     detach: [],
   };
   const passages = (knowledge_params?.passages.length ?? 0) + (decision_params?.passages.length ?? 0);

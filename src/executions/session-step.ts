@@ -34,19 +34,13 @@ function refuseOtherOwner(row: SessionRow, { user, agent_id }: SessionInput): vo
 }
 
 /**
- * What a step makes of its session: begun, or patched when it exists; with the step's artifact. It is written in any
- * case, since a step is a sign of life.
+ * What a step makes of its session: begun, or patched when it exists. It is written in any case, since a step is a sign
+ * of life; the step's artifact brings its edge along.
  * @throws AcervoError `session:*`, `knowledge:metadata_too_large`, `auth:agent_mismatch`, `request:invalid`
  */
-export function nextSession(
-  ctx: Context,
-  input: SessionInput,
-  row: SessionRow | undefined,
-  artifactId: string | undefined,
-): Next {
-  const attach = artifactId === undefined ? [] : [artifactId];
-  if (row === undefined) return { row: begun(ctx, input), attach };
+export function nextSession(ctx: Context, input: SessionInput, row: SessionRow | undefined): Next {
+  if (row === undefined) return { row: begun(ctx, input) };
   refuseOtherOwner(row, input);
   const { state, status, metadata } = input;
-  return { ...withEdges(row, { attach }), ...patched(row, { state, status, metadata }) };
+  return patched(row, { state, status, metadata }) ?? withEdges(row, { attach: [] });
 }

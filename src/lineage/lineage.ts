@@ -11,8 +11,8 @@ export interface LineageQuestion {
 }
 
 /**
- * What led to a resource, and what came of it. Causes lie above their effects: an agent above its decisions, an agent,
- * session or decision above the artifacts that it produces, knowledge above the decisions that it supports, and an
+ * What led to a resource, and what came of it. Causes lie above their effects: an agent or session above its
+ * decisions, an agent, session or decision above the artifacts that it produces, knowledge above the decisions that it supports, and an
  * artifact above the knowledge that is derived from it.
  * @throws AcervoError `lineage:not_found` when there is no such resource, or none that this key may read
  */

@@ -44,7 +44,9 @@ function nodeOf({ table, ...columns }: NodeRow): LineageNode[] {
 
 /** Both ends of an edge from its id; surql/schema/edges.surql and knowledge.surql say how ids are made. */
 function edgeOf(kind: Relation, [first = '', second, third]: string[]): LineageEdge {
-  if (kind === 'decides') return { kind, from: resourceOf('agent', first), to: resourceOf('decision', second) };
+  if (kind === 'decides' && third === undefined)
+    return { kind, from: resourceOf('agent', first), to: resourceOf('decision', second) };
+  if (kind === 'decides') return { kind, from: resourceOf(first, second), to: resourceOf('decision', third) };
   if (kind === 'supports') return { kind, from: resourceOf('knowledge', first), to: resourceOf('decision', second) };
   if (kind === 'derived_from')
     return { kind, from: resourceOf('knowledge', first), to: resourceOf('artifact', second) };

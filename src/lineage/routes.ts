@@ -39,8 +39,8 @@ const getRoute = defineRoute({
   scope: 'lineage:read',
   summary: 'What led to a resource, and what came of it',
   description:
-    'Follows decides, produces, supports and derived_from. Causes lie above their effects: an agent above its ' +
-    'decisions; an agent, session or decision above the artifacts that it produces; knowledge above the decisions that ' +
+    'Follows decides, produces, supports and derived_from. Causes lie above their effects: an agent or session ' +
+    'above its decisions; an agent, session or decision above the artifacts that it produces; knowledge above the decisions that ' +
     'it supports; an artifact above the knowledge derived from it. At most 1 000 nodes and 5 000 edges, nearest first. ' +
     'What the key may not read (kinds whose read scope it lacks, other agents’ rows for a bound key) is left out and ' +
     'not passed through. As JSON, as W3C PROV-JSON (application/prov+json), or as a Mermaid flowchart ' +

@@ -106,6 +106,7 @@ describe.skipIf(objectsUnavailable)('the life of an artifact', () => {
       const patched = await api.patch(id, { metadata: { a: 1, b: { c: 2 } } }, current);
       expect(patched.body).toMatchObject({ revision: revision + 1, metadata: { a: 1, b: { c: 2 } } });
       expectProblem(await api.remove(id, current), 412, 'revision:mismatch');
+      await all.product.call('POST', '/v1/sessions', { id: 'run-9' });
       const merged = await api.patch(id, { metadata: { a: null }, session_id: 'run-9' }, { 'if-match': '*' });
       expect(merged.body).toMatchObject({ metadata: { b: { c: 2 } }, session_id: 'run-9', sha256: sha256(ONE) });
       expect((await api.get(id, { 'if-none-match': merged.headers.get('etag')! })).status).toBe(304);

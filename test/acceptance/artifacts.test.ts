@@ -41,6 +41,7 @@ describe.skipIf(objectsUnavailable)('artifacts', () => {
 
   describe('through the server', () => {
     it('reserves, takes the bytes, and tells all that is known of them', async () => {
+      await all.product.call('POST', '/v1/sessions', { id: 'run-1' });
       const reserved = await api.reserve({
         id: 'budget-1',
         name: 'budget 2026.xlsx',

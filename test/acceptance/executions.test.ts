@@ -92,6 +92,7 @@ describe.skipIf(objectsUnavailable)('POST /v1/executions', () => {
     expect(sorted(edges)).toEqual(
       sorted([
         { kind: 'decides', from: 'agent:analyst', to: 'decision:cut-whole' },
+        { kind: 'decides', from: 'session:run-whole', to: 'decision:cut-whole' },
         { kind: 'derived_from', from: 'knowledge:about-whole', to: 'artifact:file-whole' },
         { kind: 'produces', from: 'decision:cut-whole', to: 'artifact:file-whole' },
         { kind: 'produces', from: 'session:run-whole', to: 'artifact:file-whole' },
@@ -101,7 +102,7 @@ describe.skipIf(objectsUnavailable)('POST /v1/executions', () => {
     expect(truncated).toBe(false);
     const down = await lineage('session:run-whole', '?direction=down&depth=2');
     expect(down.nodes.map(({ resource }) => resource)).toEqual([
-      ...['session:run-whole', 'artifact:file-whole', 'knowledge:about-whole'],
+      ...['session:run-whole', 'decision:cut-whole', 'artifact:file-whole', 'knowledge:about-whole'],
     ]);
   });
 

@@ -105,6 +105,30 @@ describe.skipIf(objectsUnavailable)('GET /v1/lineage/{resource}', () => {
       expectProblem(await ask('knowledge:notes', query), 400, 'request:invalid');
   });
 
+  it('leads from a session to what was made and decided in it, and back', async () => {
+    const { call } = all.product;
+    const { reserve, patch } = artifactsOf(all.product);
+    expectProblem(await reserve({ id: 'early', size_bytes: 1, session_id: 'run' }), 404, 'session:not_found');
+    expectProblem(await ask('artifact:early'), 404, 'lineage:not_found');
+    expect((await call('POST', '/v1/sessions', { id: 'run', agent_id: 'eve' })).status).toBe(201);
+    expect((await reserve({ id: 'made', size_bytes: 1, session_id: 'run' })).status).toBe(201);
+    expect((await reserve({ id: 'later', size_bytes: 1 })).status).toBe(201);
+    expectProblem(await patch('later', { session_id: 'other' }), 404, 'session:not_found');
+    expect((await patch('later', { session_id: 'run' })).status).toBe(200);
+    const said = { id: 'ruling', agent_id: 'eve', session_id: 'run', decision_type: 'action', reasoning: 'It is so.' };
+    expect((await call('POST', '/v1/decisions', said)).status).toBe(201);
+    const products = ['artifact:later', 'artifact:made', 'decision:ruling', 'session:run'];
+    expect(await names('session:run', '?direction=down')).toEqual(products);
+    expect(await names('decision:ruling', '?direction=up')).toEqual(['agent:eve', 'decision:ruling', 'session:run']);
+    const { wasStartedBy } = (await ask('decision:ruling', '?format=prov')).body;
+    expect(Object.values(wasStartedBy as object)).toEqual([
+      { 'prov:activity': 'decision:ruling', 'prov:starter': 'session:run' },
+    ]);
+    expect((await call('DELETE', '/v1/sessions/run')).status).toBe(204);
+    expect(await names('decision:ruling', '?direction=up')).toEqual(['agent:eve', 'decision:ruling']);
+    expect(await names('artifact:made', '?direction=up')).toEqual(['artifact:made']);
+  });
+
   it('answers in the format that is asked for', async () => {
     const accept = (value: string) => ask('decision:choice', '?depth=1', { headers: { accept: value } });
     const typeOf = async (value: string) => (await accept(value)).headers.get('content-type');

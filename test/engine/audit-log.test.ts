@@ -74,6 +74,9 @@ describe.skipIf(unavailable)('the audit log, read', () => {
     ['a span that begins and ends on whole seconds', { from: '2026-01-01T00:00:10Z', to: '2026-01-01T00:00:11Z' }],
     ['a span of another zone', { from: '2026-01-01T02:00:30.5+02:00', to: '2026-01-01T02:00:31.25+02:00' }],
     ['an agent', { agent_id: 'a2', order: 'asc' }],
+    ['an agent, newest first', { agent_id: 'a2' }],
+    ['an agent, an action and a user, from a time', { agent_id: 'a1', action: 'READ', user: 'bob', from: noon }],
+    ['an agent in a kind, up to a whole second', { agent_id: 'a3', resource: 'artifact', to: '2026-01-01T00:00:20Z' }],
     ['a key, an action and a status', { key_id: 'k1', action: 'DELETE', status: 'DENIED' }],
     ['a kind', { resource: 'session', from: noon }],
     ['a resource', { resource: 'artifact:r7' }],
@@ -85,6 +88,47 @@ describe.skipIf(unavailable)('the audit log, read', () => {
     const query = { order: 'desc' as const, ...part };
     const found = await allPages(ctx, { ...query, limit: 333 });
     expect(found.map(uuidOf)).toEqual(expected(rows, query));
+  });
+
+  it.each(['asc', 'desc'] as const)(
+    'takes few queries to a page of an agent that has done little, %s',
+    async (order) => {
+      const asked: string[] = [];
+      const query: Context['db']['query'] = (name, params) => {
+        asked.push(name);
+        return engine.db.query(name, params);
+      };
+      const counting = { ...ctx, db: { engine: engine.db.engine, query } as Context['db'] };
+      expect(await listAudit(counting, { order, limit: 50, agent_id: 'nobody' })).toEqual({ rows: [] });
+      // Windows that grow without rows, and none of them reads the rows of others.
+      expect(asked.length).toBeLessThan(15);
+      expect(asked).not.toContain('audit/window');
+    },
+  );
+
+  it('looks at 10 000 rows for a page at most, and goes on from there', async () => {
+    const page = await listAudit(ctx, { order: 'desc', limit: 50, key_id: 'nobody' });
+    expect(page).toEqual({ rows: [] });
+    const other = await openEngine();
+    await insertRows(other, madeRows(12_000, START_MS, 3_600_000, 11));
+    const first = await listAudit(auditContext(other), { order: 'desc', limit: 50, key_id: 'nobody' });
+    expect(first).toEqual({ rows: [], cursor: expect.any(String) });
+  });
+
+  it('finds all rows of an agent that has done more in a second than a window holds', async () => {
+    const other = await openEngine();
+    const made = ['one', 'two'].flatMap((agent_id, place) =>
+      madeRows(2_600, START_MS, 2_000, place + 20).map((row) => ({
+        ...row,
+        ...{ agent_id, uuid: row.uuid.replace('0190', `019${place}`) },
+      })),
+    );
+    await insertRows(other, made);
+    for (const order of ['asc', 'desc'] as const) {
+      const query = { order, agent_id: 'two' };
+      const found = await allPages(auditContext(other), { ...query, limit: 500 });
+      expect(found.map(uuidOf)).toEqual(expected(made, query));
+    }
   });
 
   it('gives each row with its columns', async () => {
@@ -230,6 +274,26 @@ describe.skipIf(unavailable)('values', () => {
       new: { name: 'two' },
     });
     await expect(getAudit(ctx, `2026-01-01T00:00:00Z_${uuidv7()}`)).rejects.toMatchObject({ code: 'audit:not_found' });
+  });
+
+  it('before a change are not shown to a bound key when they were those of another agent', async () => {
+    const write = async (agent_id: string, old_digest: string | undefined, new_digest: string) => {
+      const audit_values = [{ salt: new_digest, columns: { of: agent_id } }];
+      const { audit_id } = await engine.db.transact({
+        query: 'test/values',
+        params: { old_digest, new_digest, audit_values },
+        operation: { id: uuidv7(), request_digest: '' },
+        audit: { resource: 'thing:passed-on', agent_id },
+      });
+      return audit_id!;
+    };
+    await write('a1', undefined, 'p1');
+    const taken = await write('a2', 'p1', 'p2');
+    const kept = await write('a2', 'p2', 'p3');
+    const bound = auditContext(engine, { agent_id: 'a2' });
+    expect(await getAudit(ctx, taken)).toMatchObject({ old: { of: 'a1' }, new: { of: 'a2' } });
+    expect(await getAudit(bound, taken)).not.toHaveProperty('old');
+    expect(await getAudit(bound, kept)).toMatchObject({ old: { of: 'a2' }, new: { of: 'a2' } });
   });
 
   it('are erased with their salts, of one resource; rows and digests stay, and the erasure is a row', async () => {

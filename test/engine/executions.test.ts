@@ -62,7 +62,10 @@ describe.skipIf(unavailable)('a step of an agent', () => {
     ]);
     expect(ids('derived_from')).toEqual([['about-whole', 'whole']]);
     expect(ids('supports')).toEqual([['about-whole', 'cut']]);
-    expect(ids('decides')).toEqual([['analyst', 'cut']]);
+    expect(ids('decides')).toEqual([
+      ['analyst', 'cut'],
+      ['session', 'run-1', 'cut'],
+    ]);
     expect(stored.knowledge_index[0]).toMatchObject({
       artifact_id: 'whole',
       agent_id: 'analyst',

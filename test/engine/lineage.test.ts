@@ -18,6 +18,7 @@ import {
 
 const RELATED: [Relation, from: Kind, to: Kind][] = [
   ['decides', 'agent', 'decision'],
+  ['decides', 'session', 'decision'],
   ['supports', 'knowledge', 'decision'],
   ['derived_from', 'knowledge', 'artifact'],
   ['produces', 'agent', 'artifact'],

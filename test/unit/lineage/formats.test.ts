@@ -24,6 +24,7 @@ const LINEAGE: Lineage = {
     { kind: 'decides', from: 'agent:a', to: 'decision:d' },
     { kind: 'produces', from: 'session:s', to: 'artifact:f' },
     { kind: 'produces', from: 'agent:a', to: 'artifact:f' },
+    { kind: 'decides', from: 'session:s', to: 'decision:d' },
   ],
   truncated: false,
 };
@@ -57,6 +58,7 @@ describe('PROV-JSON', () => {
       { 'prov:generatedEntity': 'knowledge:k', 'prov:usedEntity': 'artifact:f' },
     ]);
     expect(ends(prov.wasGeneratedBy)).toEqual([{ 'prov:entity': 'artifact:f', 'prov:activity': 'session:s' }]);
+    expect(ends(prov.wasStartedBy)).toEqual([{ 'prov:activity': 'decision:d', 'prov:starter': 'session:s' }]);
     expect(ends(prov.wasAssociatedWith)).toEqual([
       { 'prov:activity': 'decision:d', 'prov:agent': 'agent:a' },
       { 'prov:activity': 'session:s', 'prov:agent': 'agent:a' },
@@ -71,7 +73,14 @@ describe('PROV-JSON', () => {
   test('declares every prefix that it uses, and every thing that it relates', () => {
     const prefixes = new Set([...Object.keys(prov.prefix), 'prov', 'xsd', '_']);
     const declared = new Set([prov.entity, prov.activity, prov.agent].flatMap((section) => Object.keys(section ?? {})));
-    const relations = ['used', 'wasDerivedFrom', 'wasGeneratedBy', 'wasAssociatedWith', 'wasAttributedTo'];
+    const relations = [
+      'used',
+      'wasDerivedFrom',
+      'wasGeneratedBy',
+      'wasStartedBy',
+      'wasAssociatedWith',
+      'wasAttributedTo',
+    ];
     const names = relations.flatMap((name) => Object.keys(prov[name] ?? {}));
     expect(new Set(names).size).toBe(names.length);
     for (const relation of relations.flatMap((name) => ends(prov[name])))
@@ -102,6 +111,7 @@ describe('Mermaid', () => {
       '  n4 -->|decides| n2',
       '  n3 -->|produces| n1',
       '  n4 -->|produces| n1',
+      '  n3 -->|decides| n2',
       '',
     ]);
   });
