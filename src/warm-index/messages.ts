@@ -25,6 +25,8 @@ export interface OpenRequest {
   graphFrom: number;
   /** Where snapshots lie; undefined: there are none. */
   directory: string | undefined;
+  /** Begin with the one that lies there? */
+  restore: boolean;
 }
 
 /** What the worker can be asked, and what it answers. */

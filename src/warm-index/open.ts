@@ -25,14 +25,14 @@ function halfOfMemory(): number {
 
 /** The warm index, not yet started; undefined where it is not wanted. */
 export async function openWarmIndex(
-  { warmIndex, database, dataDir, language }: Config,
+  { warmIndex, database, dataDir, language, faultPoint }: Config,
   { db, control, space, metrics, log }: Opening,
 ): Promise<InProcessWarmIndex | undefined> {
   if (warmIndex.mode === 'off') return undefined;
   // A secret of the installation: a database of the same name that was made anew has another.
   const secret = await sharedSecret(control, 'cursor');
   return new InProcessWarmIndex({
-    ...{ db, metrics, log },
+    ...{ db, metrics, log, faultPoint },
     identity: { database: digestOf([secret, database.namespace, database.database]), space: space.slug, language },
     dimensions: space.dimensions,
     directory: join(dataDir, 'warm-index', database.database),

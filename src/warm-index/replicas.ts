@@ -1,10 +1,13 @@
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import type { Searched } from '../search/compile.js';
 import { UnsupportedFilterError } from './filter/unsupported.js';
 import type { Calls, Measure, OpenRequest, Place } from './messages.js';
 import type { Parts } from './parts.js';
 import { Replica, type ReplicaLegs, type ReplicaOptions } from './replica.js';
+import { makeDirectory } from './snapshot/directory.js';
 import { readSnapshot } from './snapshot/read.js';
-import { writeSnapshot } from './snapshot/write.js';
+import type { WriterData } from './snapshot/writer.js';
 import { createAnalyzer } from './text/analyzer.js';
 
 const CORPORA: readonly Searched[] = ['document', 'decision'];
@@ -12,18 +15,23 @@ const graphFile = (of: Searched): string => `${of}-graph`;
 
 /** The replicas of all corpora, as the worker thread holds them. */
 export class Replicas {
+  readonly #faultPoint: string | undefined;
   #replicas = new Map<Searched, Replica>();
   #directory: string | undefined;
   #identity: Record<string, string> = {};
 
+  constructor(faultPoint?: string) {
+    this.#faultPoint = faultPoint;
+  }
+
   /** Begins with what lies on disk, if it is whole and of this database; else with nothing. */
-  open({ identity, dimensions, graphFrom, directory }: OpenRequest): Calls['open']['answer'] {
+  open({ identity, dimensions, graphFrom, directory, restore }: OpenRequest): Calls['open']['answer'] {
     const analyzer = createAnalyzer(identity.language);
     const options: ReplicaOptions = { analyzer, dimensions, graphFrom };
     this.#replicas = new Map(CORPORA.map((of) => [of, new Replica(options)]));
     this.#directory = directory;
     this.#identity = { ...identity, analyzer: analyzer.version, dimensions: String(dimensions) };
-    const found = directory === undefined ? undefined : readSnapshot(directory, this.#identity);
+    const found = directory === undefined || !restore ? undefined : readSnapshot(directory, this.#identity);
     if (found === undefined) return { place: undefined, refused: undefined };
     if ('refused' in found) return { place: undefined, refused: found.refused };
     try {
@@ -62,22 +70,31 @@ export class Replicas {
     }
   }
 
-  /** Writes a snapshot without what is dead: what was deleted must not stay on disk. @throws Error of the file system */
-  save(place: Place): undefined {
-    if (this.#directory === undefined) return;
+  /**
+   * Writes a snapshot without what is dead: what was deleted must not stay on disk. Copies what is to be written before it
+   * returns, so that the index can go on changing.
+   * @returns when it is on disk @throws Error of the file system
+   */
+  save(place: Place): Promise<void> {
+    const directory = this.#directory;
+    if (directory === undefined) return Promise.resolve();
     const parts: Record<string, Parts> = {};
+    const files: WriterData['files'] = [];
+    makeDirectory(directory);
     for (const [of, replica] of this.#replicas) {
       if (replica.size.dead > 0) replica.compact();
-      for (const [name, structure] of Object.entries(replica.dump())) parts[`${of}.${name}`] = structure;
+      for (const [name, structure] of Object.entries(replica.dump())) parts[`${of}.${name}`] = copied(structure);
+      if (!replica.hasGraph) continue;
+      const from = join(directory, `${graphFile(of)}.unsaved`);
+      replica.saveGraph(from);
+      files.push({ name: graphFile(of), from });
     }
-    writeSnapshot(this.#directory, {
-      ...place,
-      identity: this.#identity,
-      counts: Object.fromEntries(CORPORA.map((of) => [of, this.#of(of).size.documents])),
-      parts,
-      files: [...this.#replicas].flatMap(([of, replica]) =>
-        replica.hasGraph ? [{ name: graphFile(of), write: (path) => replica.saveGraph(path) }] : [],
-      ),
+    const counts = Object.fromEntries(CORPORA.map((of) => [of, this.#of(of).size.documents]));
+    return written({
+      directory,
+      snapshot: { ...place, identity: this.#identity, counts, parts },
+      files,
+      faultPoint: this.#faultPoint,
     });
   }
 
@@ -103,4 +120,20 @@ export class Replicas {
     if (replica === undefined) throw new Error(`no replica of ${of}`);
     return replica;
   }
+}
+
+/** Arrays with memory of their own. */
+function copied(parts: Parts): Parts {
+  return Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.slice()]));
+}
+
+function written(workerData: WriterData): Promise<void> {
+  const transferList = Object.values(workerData.snapshot.parts).flatMap((parts) =>
+    Object.values(parts).map(({ buffer }) => buffer as ArrayBuffer),
+  );
+  const writer = new Worker(new URL('./snapshot/writer.js', import.meta.url), { workerData, transferList });
+  return new Promise((resolve, reject) => {
+    writer.once('error', reject);
+    writer.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`the writer ended with ${code}`))));
+  });
 }

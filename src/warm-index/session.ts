@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { settledCursor } from '../audit/reader.js';
+import { faultPoints } from '../fault-points.js';
 import type { Metrics } from '../health/metrics.js';
 import type { Searched } from '../search/compile.js';
 import type { Database } from '../surreal/database.js';
-import { Follower } from './follower.js';
+import { Follower, isInLog, LogCutError } from './follower.js';
 import type { Identity, Measure, Place } from './messages.js';
 import type { WarmReport, WarmState } from './port.js';
 import { Refresher, type Stale } from './refresher.js';
 import type { ReplicaLegs, ReplicaQuery } from './replica.js';
+import { SnapshotKeeper } from './snapshot-keeper.js';
 import { idsOf, readDocuments } from './source.js';
 import { IndexThread } from './thread.js';
 
@@ -20,9 +22,8 @@ const PAGE_DOCUMENTS = 50;
 /** Vectors from which on a graph is worth its memory and its making: fewer are compared one by one in a millisecond. */
 const GRAPH_FROM = 10_000;
 const MEASURE_MS = 2_000;
-/** Snapshots are not written more often, and take a hundredth of the time at most. */
-const SAVE_MS = 60_000;
-const SAVE_SHARE = 100;
+/** Who is further behind what other nodes write leaves the answer to the database. */
+const MAX_LAG_SECONDS = 5;
 const CORPORA: readonly Searched[] = ['document', 'decision'];
 
 export interface SessionOptions {
@@ -33,6 +34,8 @@ export interface SessionOptions {
   directory: string | undefined;
   /** The memory that it may take, in bytes; undefined: as much as it needs. */
   maxMemoryBytes: number | undefined;
+  /** Where a test wants it to end (src/fault-points.ts). */
+  faultPoint: string | undefined;
   metrics: Metrics;
   log: Logger;
 }
@@ -51,9 +54,7 @@ export class Session {
   #measure: Measure | undefined;
   #held = 0;
   #closing = new AbortController();
-  #dirty = false;
-  #savedMs = performance.now();
-  #saveMs = 0;
+  readonly #snapshots: SnapshotKeeper;
   #polling: Promise<void> = Promise.resolve();
   #nextPoll: Promise<void> | undefined;
 
@@ -64,16 +65,28 @@ export class Session {
       end = reject;
     });
     this.#ended.catch(() => undefined);
-    this.#thread = new IndexThread((cause) => {
+    this.#thread = new IndexThread(options.faultPoint, (cause) => {
       this.#state = 'failed';
       end(cause);
     });
     this.#refresher = new Refresher((of, ids) => this.#take(of, ids));
+    this.#snapshots = new SnapshotKeeper(async () => {
+      const place = this.#follower?.place;
+      if (place === undefined || options.directory === undefined) return false;
+      await this.#thread.call('save', place);
+      return true;
+    }, options.log);
   }
 
   /** May searches ask it? */
   get answers(): boolean {
-    return this.#state === 'ready' && this.#held === 0 && !this.#refresher.isBehind;
+    return this.#state === 'ready' && this.#held === 0 && !this.#refresher.isBehind && this.#isCurrent;
+  }
+
+  /** Nobody else writes to an embedded database. */
+  get #isCurrent(): boolean {
+    const { engine } = this.#options.db;
+    return engine.kind === 'embedded' || (this.#follower?.lagSeconds ?? 0) < MAX_LAG_SECONDS;
   }
 
   /** Does it have to be told of changes? */
@@ -105,7 +118,7 @@ export class Session {
     if (place === undefined) await this.#scan();
     // From here on writes tell of themselves; what was written before is in the log by now.
     this.#follower = new Follower(db, this.#refresher, from);
-    this.#dirty = place === undefined;
+    if (place === undefined) this.#snapshots.changed();
     await this.catchUp();
     await this.#weigh();
     this.#state = 'ready';
@@ -121,25 +134,25 @@ export class Session {
   /** What lies on disk, when the log has not lost anything that came after it. */
   async #restored(): Promise<Place | undefined> {
     const { db, log, identity, dimensions, directory } = this.#options;
-    const open = { identity, dimensions, graphFrom: GRAPH_FROM };
-    const { place, refused } = await this.#thread.call('open', { ...open, directory });
+    const open = { identity, dimensions, graphFrom: GRAPH_FROM, directory };
+    const { place, refused } = await this.#thread.call('open', { ...open, restore: true });
     if (refused !== undefined) log.warn({ reason: refused }, 'the snapshot of the warm index cannot be used');
     if (place === undefined) return undefined;
-    const [time, uuid] = place.anchor.split('_');
-    const { exists } = await db.query<{ exists: boolean }>('warm-index/anchor', { time, uuid });
-    if (exists) return place;
+    if (await isInLog(db, place.anchor)) return place;
     log.warn('the audit log no longer holds what the snapshot of the warm index ends with; it is built anew');
-    await this.#thread.call('open', { ...open, directory: undefined });
+    await this.#thread.call('open', { ...open, restore: false });
     return undefined;
   }
 
   async #scan(): Promise<void> {
     let measuredMs = performance.now();
+    const passFaultPoint = faultPoints(this.#options.faultPoint);
     for (const of of CORPORA)
       for await (const ids of idsOf(this.#options.db, of))
         for (let at = 0; at < ids.length; at += PAGE_DOCUMENTS) {
           this.#closing.signal.throwIfAborted();
           await this.#take(of, ids.slice(at, at + PAGE_DOCUMENTS));
+          passFaultPoint('warm-index:building');
           if (performance.now() - measuredMs < MEASURE_MS) continue;
           await this.#weigh();
           measuredMs = performance.now();
@@ -154,7 +167,7 @@ export class Session {
       vectors.map(({ embedding }) => embedding.buffer as ArrayBuffer),
     );
     const applied = this.#thread.call('apply', { of, documents, removed: missing }, transfer);
-    this.#dirty = true;
+    this.#snapshots.changed();
     if (this.#thread.waiting > MAX_WAITING) await applied;
     else applied.catch((error: unknown) => this.#fail(error));
   }
@@ -176,12 +189,13 @@ export class Session {
       try {
         await this.catchUp();
       } catch (error) {
+        if (error instanceof LogCutError) throw error;
         this.#options.log.debug({ err: error }, 'the audit log could not be read; trying again');
       }
       if (performance.now() - weighedMs < MEASURE_MS) continue;
       await this.#weigh();
       weighedMs = performance.now();
-      await this.#saveWhenDue();
+      this.#snapshots.saveWhenDue();
     }
     if (this.#state === 'failed') throw signal.reason;
   }
@@ -233,26 +247,6 @@ export class Session {
     throw new DeclinedError('the warm index does not fit into its memory; the database answers searches');
   }
 
-  async #saveWhenDue(): Promise<void> {
-    const pauseMs = Math.max(SAVE_MS, SAVE_SHARE * this.#saveMs);
-    if (this.#dirty && performance.now() - this.#savedMs >= pauseMs) await this.#save();
-  }
-
-  async #save(): Promise<void> {
-    const place = this.#follower?.place;
-    if (place === undefined || this.#options.directory === undefined) return;
-    const startedMs = performance.now();
-    this.#dirty = false;
-    try {
-      await this.#thread.call('save', place);
-    } catch (error) {
-      this.#dirty = true;
-      this.#options.log.warn({ err: error }, 'the snapshot of the warm index could not be written');
-    }
-    this.#savedMs = performance.now();
-    this.#saveMs = this.#savedMs - startedMs;
-  }
-
   report(): WarmReport {
     const { maxMemoryBytes } = this.#options;
     const measure = this.#measure;
@@ -272,7 +266,7 @@ export class Session {
   async close(): Promise<void> {
     const wasReady = this.#state === 'ready';
     this.#closing.abort(new Error('closed'));
-    if (wasReady && this.#dirty) await this.#save();
+    if (wasReady) await this.#snapshots.close();
     this.#thread.stop();
   }
 }

@@ -16,9 +16,12 @@ export class IndexThread {
   #last = 0;
   #ended = false;
 
-  /** @param onEnd called once when the thread ends without having been stopped */
-  constructor(onEnd: (cause: Error) => void) {
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url));
+  /**
+   * @param faultPoint where a test wants it to end
+   * @param onEnd called once when the thread ends without having been stopped
+   */
+  constructor(faultPoint: string | undefined, onEnd: (cause: Error) => void) {
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { faultPoint } });
     // The server decides when the process ends, not this thread.
     this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));

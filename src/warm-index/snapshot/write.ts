@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import type { PassFaultPoint } from '../../fault-points.js';
 import type { Part, Parts } from '../parts.js';
 import { fileName, list, MANIFEST, makeDirectory, PARTS, remove, syncDirectory } from './directory.js';
 import { settleFile, writeFile } from './files.js';
@@ -11,6 +12,7 @@ export interface Snapshot extends Pick<Manifest, 'identity' | 'cursor' | 'anchor
   parts: Record<string, Parts>;
   /** Files that somebody else writes; `write` makes the file `path` and nothing beside it. */
   files?: { name: string; write(path: string): void }[];
+  passFaultPoint?: PassFaultPoint;
 }
 
 /**
@@ -27,12 +29,14 @@ export function writeSnapshot(dir: string, snapshot: Snapshot): void {
   mkdirSync(writing, { mode: 0o700 });
   try {
     fill(writing, snapshot);
+    snapshot.passFaultPoint?.('warm-index:snapshot_written');
     renameSync(writing, join(dir, `snapshot-${next}`));
   } catch (error) {
     discard(writing);
     throw error;
   }
   syncDirectory(dir);
+  snapshot.passFaultPoint?.('warm-index:snapshot_renamed');
   snapshots.forEach(remove);
 }
 

@@ -56,6 +56,11 @@ describe('Texts', () => {
     );
   });
 
+  it('finds what begins in one text and ends in the next in neither, and what comes after it', () => {
+    const made = textsOf(['xa', 'bcab', 'b', 'a', 'ab']);
+    expect(gather((take) => made.forEachHolding(Buffer.from('ab'), take))).toEqual([1, 4]);
+  });
+
   it('orders by code point', () => {
     const orders = { gt: [1], gte: [0, 1], lt: [-1], lte: [-1, 0] } as const;
     const points = (text: string) => [...text].map((char) => String.fromCodePoint(char.codePointAt(0)!));

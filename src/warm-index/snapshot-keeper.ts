@@ -1,0 +1,57 @@
+import type { Logger } from 'pino';
+
+/** Snapshots are not written more often, and take a hundredth of the time at most. */
+const PAUSE_MS = 60_000;
+const SHARE = 100;
+
+/** Decides when a snapshot is written: one at a time, in the background, and only when something has changed. */
+export class SnapshotKeeper {
+  readonly #save: () => Promise<boolean>;
+  readonly #log: Logger;
+  #dirty = false;
+  #saving: Promise<void> | undefined;
+  #savedMs = performance.now();
+  #durationMs = 0;
+
+  /** @param save writes one, unless that is not possible yet: then it answers false */
+  constructor(save: () => Promise<boolean>, log: Logger) {
+    this.#save = save;
+    this.#log = log;
+  }
+
+  /** What lies on disk is not the newest any more. */
+  changed(): void {
+    this.#dirty = true;
+  }
+
+  saveWhenDue(): void {
+    const pauseMs = Math.max(PAUSE_MS, SHARE * this.#durationMs);
+    if (this.#dirty && this.#saving === undefined && performance.now() - this.#savedMs >= pauseMs) this.#begin();
+  }
+
+  /** Writes what has not been written, and waits for it. Never throws: without a snapshot the next start takes longer. */
+  async close(): Promise<void> {
+    await this.#saving;
+    if (this.#dirty) await this.#begin();
+  }
+
+  #begin(): Promise<void> {
+    this.#saving = this.#run().finally(() => {
+      this.#saving = undefined;
+    });
+    return this.#saving;
+  }
+
+  async #run(): Promise<void> {
+    const startedMs = performance.now();
+    this.#dirty = false;
+    try {
+      this.#dirty = !(await this.#save()) || this.#dirty;
+    } catch (error) {
+      this.#dirty = true;
+      this.#log.warn({ err: error }, 'the snapshot of the warm index could not be written');
+    }
+    this.#savedMs = performance.now();
+    this.#durationMs = this.#savedMs - startedMs;
+  }
+}
