@@ -22,7 +22,15 @@ export const FAULT_POINTS = [
   'abandon:aborted',
 ] as const;
 
-export type FaultPoint = (typeof FAULT_POINTS)[number];
+/** Where the warm index could be cut off: it is only a copy, and the next start must make it right. */
+export const WARM_INDEX_POINTS = [
+  'warm-index:building',
+  'warm-index:before_apply',
+  'warm-index:snapshot_written',
+  'warm-index:snapshot_renamed',
+] as const;
+
+export type FaultPoint = (typeof FAULT_POINTS)[number] | (typeof WARM_INDEX_POINTS)[number];
 
 /** Called between steps; does nothing unless the configuration names the point. */
 export type PassFaultPoint = (point: FaultPoint) => void;

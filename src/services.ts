@@ -58,6 +58,7 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
   const slow = setTimeout(() => log.warn(`waiting for the database: ${dataPlace(config)}`), SLOW_OPEN_MS);
   let committed = () => {};
   let warmIndex: WarmIndex = NO_WARM_INDEX;
+  const passFaultPoint = faultPoints(config.faultPoint);
   const databases = await openDatabases(config, embedder.space, {
     transaction: (outcome) => {
       if (outcome !== 'committed') return;
@@ -65,7 +66,10 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
       committed();
     },
     conflict: () => metrics.databaseConflicts.inc(),
-    changed: (change) => warmIndex.changed(change),
+    changed: (change) => {
+      passFaultPoint('warm-index:before_apply');
+      return warmIndex.changed(change);
+    },
   }).finally(() => clearTimeout(slow));
   directory?.mark();
   const { db, control, applied } = databases;
@@ -102,7 +106,7 @@ export async function openServices(config: Config, log: Logger): Promise<OpenSer
       objects: store,
       extractor,
       bucketEvents: createEventInbox(db),
-      passFaultPoint: faultPoints(config.faultPoint),
+      passFaultPoint,
     },
     admin,
     startWarmIndex: () => replica?.start(),

@@ -34,12 +34,14 @@ const PRIOR_TRUST = 0.35;
 const PRIOR_PROBES = 8;
 /**
  * A space of the built-in hashing is made from the words themselves. So it agrees with them whether it knows anything or
- * not: half of that agreement is no evidence.
+ * not, and only a third of that agreement is taken for evidence.
  */
-const OF_SPELLING = 0.5;
+const OF_SPELLING = 1 / 3;
 /** The drop of BM25 scores that is expected of a query, and weighs as much as the one that is seen. */
 const EXPECTED_DROP = 0.5;
 const DROP_RANK = 10;
+/** A query this much nearer than neighbours are is a document's own words; more would say no more. */
+const MAX_CLOSENESS = 2;
 
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -111,7 +113,7 @@ function dropOf(text: Leg): number {
  */
 export function adaptiveWeights(trust: LegTrust, { vector, text }: { vector: Leg; text: Leg }): Weights {
   const cosine = Math.max(0, vector[0]?.score ?? 0);
-  const closeness = trust.nearness === undefined || trust.nearness <= 0 ? 1 : cosine / trust.nearness;
+  const closeness = trust.nearness === undefined ? 1 : Math.min(MAX_CLOSENESS, cosine / Math.max(1e-9, trust.nearness));
   const evidence = (trust.vector * closeness) / ((dropOf(text) + EXPECTED_DROP) / 2);
   // As a share the odds need no case of their own for words that are not to be trusted at all.
   const share = evidence + trust.text === 0 ? 0.5 : evidence / (evidence + trust.text);

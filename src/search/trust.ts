@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemContext } from '../artifacts/system.js';
 import type { Context, Services } from '../context.js';
-import { idsOf } from '../warm-index/source.js';
+import { idsOf, readSlices } from '../warm-index/source.js';
 import { type LegTrust, type Probe, readProbe, trustOf } from './adaptive.js';
 import type { DocumentKey } from './compile.js';
 import type { CorpusTables, PassageKey } from './corpus.js';
@@ -22,11 +22,6 @@ interface Sample {
   id: string;
   text: string;
   vector: number[];
-}
-
-interface Slices {
-  passages: { key: PassageKey; text: string }[];
-  vectors: { key: [string, ...PassageKey]; embedding: number[] }[];
 }
 
 /**
@@ -52,7 +47,7 @@ async function sampleOf(ctx: Context, corpus: CorpusTables, id: string, turn: nu
   if (key === undefined || key.passage_count === 0) return undefined;
   const ordinal = turn % key.passage_count;
   const keys = [ordinal, -1].map((n): PassageKey => [id, key.content_revision, n]);
-  const { passages, vectors } = await ctx.db.query<Slices>(`warm-index/${corpus.of}-slices`, { keys });
+  const { passages, vectors } = await readSlices(ctx.db, corpus.of, keys);
   const [text, vector] = [passages[0]?.text, (vectors.find((row) => row.key[3] === ordinal) ?? vectors[0])?.embedding];
   return text === undefined || vector === undefined ? undefined : { id, text, vector };
 }

@@ -18,10 +18,30 @@ interface Row {
   columns: Record<string, unknown>;
 }
 
-interface Slices {
+export interface Slices {
   passages: { key: PassageKey; text: string }[];
   vectors: { key: [string, ...PassageKey]; embedding: number[] }[];
 }
+
+interface Reading {
+  ids(db: Database, params: { after: string | undefined; limit: number }): Promise<{ id: string }[]>;
+  rows(db: Database, params: { ids: string[]; space: string }): Promise<Row[]>;
+  slices(db: Database, params: { keys: PassageKey[] }): Promise<Slices>;
+}
+
+/** What reads a corpus. */
+const READING: Record<Searched, Reading> = {
+  document: {
+    ids: (db, params) => db.query('warm-index/document-ids', params),
+    rows: (db, params) => db.query('warm-index/document-rows', params),
+    slices: (db, params) => db.query('warm-index/document-slices', params),
+  },
+  decision: {
+    ids: (db, params) => db.query('warm-index/decision-ids', params),
+    rows: (db, params) => db.query('warm-index/decision-rows', params),
+    slices: (db, params) => db.query('warm-index/decision-slices', params),
+  },
+};
 
 /** The current state of documents: those that exist, and the ids of those that do not. */
 export interface Read {
@@ -29,11 +49,16 @@ export interface Read {
   missing: string[];
 }
 
+/** Texts and vectors of passages, of those that exist. @throws AcervoError `database:unavailable` */
+export function readSlices(db: Database, of: Searched, keys: PassageKey[]): Promise<Slices> {
+  return READING[of].slices(db, { keys });
+}
+
 /** The ids of all documents of a corpus, in pages. @throws AcervoError `database:unavailable` */
 export async function* idsOf(db: Database, of: Searched): AsyncGenerator<string[]> {
   let after: string | undefined;
   for (;;) {
-    const rows = await db.query<{ id: string }[]>(`warm-index/${of}-ids`, { after, limit: PAGE_IDS });
+    const rows = await READING[of].ids(db, { after, limit: PAGE_IDS });
     if (rows.length > 0) yield rows.map(({ id }) => id);
     if (rows.length < PAGE_IDS) return;
     after = rows.at(-1)?.id;
@@ -52,7 +77,7 @@ export async function readDocuments(
   const missing: string[] = [];
   let wanted: readonly string[] = ids;
   for (let reads = 0; wanted.length > 0 && reads < MAX_READS; reads += 1) {
-    const rows = await db.query<Row[]>(`warm-index/${of}-rows`, { ids: [...wanted], space });
+    const rows = await READING[of].rows(db, { ids: [...wanted], space });
     const found = new Set(rows.map(({ id }) => id));
     missing.push(...wanted.filter((id) => !found.has(id)));
     const whole = await withSlices(db, of, rows);
@@ -72,7 +97,7 @@ async function withSlices(db: Database, of: Searched, rows: Row[]): Promise<Repl
   const texts = new Map<string, string[]>();
   const vectors = new Map<string, ReplicaDocument['vectors']>();
   for (let at = 0; at < keys.length; at += PAGE_SLICES) {
-    const page = await db.query<Slices>(`warm-index/${of}-slices`, { keys: keys.slice(at, at + PAGE_SLICES) });
+    const page = await readSlices(db, of, keys.slice(at, at + PAGE_SLICES));
     for (const { key, text } of page.passages) listOf(texts, key[0])[key[2]] = text;
     for (const { key, embedding } of page.vectors)
       listOf(vectors, key[1]).push({ ordinal: key[3], embedding: Float32Array.from(embedding) });

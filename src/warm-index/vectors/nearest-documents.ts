@@ -72,7 +72,11 @@ function best(
 
 /** Where the vectors of rows lie. */
 function placesOf(places: Places, rows: Bitset, documents: Documents): Uint32Array {
-  const found = new Uint32Array(places.size);
+  let slots = 0;
+  rows.forEach((row) => {
+    if (row < documents.rows) slots += documents.endSlotOf(row) - documents.firstSlotOf(row);
+  });
+  const found = new Uint32Array(slots);
   let count = 0;
   rows.forEach((row) => {
     if (row >= documents.rows) return;

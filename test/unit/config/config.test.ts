@@ -61,7 +61,7 @@ describe('readConfig', () => {
       ACERVO_EMBEDDER: 'openai',
       ACERVO_EMBEDDING_URL: 'ftp://models',
       ACERVO_EMBEDDING_BATCH_TEXTS: '1.5',
-      ACERVO_WARM_INDEX: 'on',
+      ACERVO_WARM_INDEX: 'maybe',
       ACERVO_SEARCH_EF: 'many',
       ACERVO_PROT: '8080',
     });
