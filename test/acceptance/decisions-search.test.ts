@@ -122,7 +122,7 @@ describe.skipIf(unavailable)('search of decisions', () => {
   });
 
   it('fuses both legs by reciprocal rank', async () => {
-    const both = { query: 'w7 w30', vector: query(11), candidates: 40, limit: 40 };
+    const both = { query: 'w7 w30', vector: query(11), fusion: 'rrf', candidates: 40, limit: 40 };
     const leg = async (mode: string) => (await search(product, { ...both, mode }, undefined, PATH)).hits;
     const sums = new Map<string, number>();
     for (const hits of [await leg('vector'), await leg('text')])

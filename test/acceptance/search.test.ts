@@ -9,6 +9,7 @@ import {
   idsOf,
   load,
   refusal,
+  type SearchAnswer,
   search,
   seededRandom,
   sortedIds,
@@ -93,7 +94,7 @@ describe.skipIf(unavailable)('search', () => {
 
     it('reports the legs in the plan', async () => {
       const { plan } = await search(product, { query: 'The w1, and w2!', vector: query(1) });
-      expect(plan).toMatchObject({ mode: 'hybrid', fusion: 'rrf', words: ['w1', 'w2'], candidates: 50 });
+      expect(plan).toMatchObject({ mode: 'hybrid', fusion: 'auto', words: ['w1', 'w2'], candidates: 50 });
       expect(plan.legs.map(({ leg }) => leg).sort()).toEqual(['text', 'vector']);
       expect(plan).not.toHaveProperty('statements');
     });
@@ -150,13 +151,68 @@ describe.skipIf(unavailable)('search', () => {
     }
 
     it('sums reciprocal ranks', async () => {
-      expectSame(await fusedByProduct({}), await rrf([1, 1]));
+      expectSame(await fusedByProduct({ fusion: 'rrf' }), await rrf([1, 1]));
       expectSame(await fusedByProduct({ fusion: 'rrf', weights: { vector: 3, text: 0.5 } }), await rrf([3, 0.5]));
     });
 
     it('sums weighted scores', async () => {
       expectSame(await fusedByProduct({ fusion: 'weighted' }), await weighted([0.6, 0.4]));
       expectSame(await fusedByProduct({ fusion: 'weighted', weights: { vector: 1, text: 2 } }), await weighted([1, 2]));
+    });
+
+    /** Each leg's scores in standard deviations above its last. */
+    async function standardised(weights: readonly [number, number]) {
+      const sums = new Map<string, number>();
+      (await legs()).forEach((hits, leg) => {
+        const scores = hits.map(({ score }) => score);
+        const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+        const deviation = Math.sqrt(scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / scores.length);
+        for (const { id, score } of hits)
+          sums.set(id, (sums.get(id) ?? 0) + (weights[leg]! * (score - Math.min(...scores))) / deviation);
+      });
+      return sums;
+    }
+
+    it('finds weights by itself, says which and what of, and sums standardised scores with them', async () => {
+      const { hits, plan } = await search(product, { query: words, vector, candidates, limit: 40 });
+      expect(plan.fusion).toBe('auto');
+      expect(plan.weights!.vector + plan.weights!.text).toBeCloseTo(1, 9);
+      expect(plan.trust).toEqual({
+        vector: expect.any(Number),
+        text: expect.any(Number),
+        documents: expect.any(Number),
+        probes: expect.any(Number),
+      });
+      expectSame(hits, await standardised([plan.weights!.vector, plan.weights!.text]));
+    });
+
+    it('takes given weights in place of its own', async () => {
+      const weights = { vector: 3, text: 1 };
+      const { hits, plan } = await search(product, { query: words, vector, candidates, limit: 40, weights });
+      expect(plan).toMatchObject({ fusion: 'auto', weights });
+      expect(plan).not.toHaveProperty('trust');
+      expectSame(hits, await standardised([3, 1]));
+    });
+
+    it('measures its legs in the background', async () => {
+      // Vectors and words were drawn apart here: they agree on nothing, so the trust falls below what was expected.
+      let trust: SearchAnswer['plan']['trust'];
+      await waitFor('a measurement', async () => {
+        trust = (await search(product, { query: words, vector, limit: 1 })).plan.trust;
+        return (trust?.probes ?? 0) > 0;
+      });
+      expect(trust!.vector).toBeLessThan(0.35);
+      expect(trust!.text).toBeGreaterThan(0.5);
+    });
+
+    it('keeps the weights of the first page on those that follow', async () => {
+      const body = { query: words, vector, limit: 5 };
+      const first = await search(product, body);
+      const second = await search(product, { ...body, cursor: first.cursor });
+      expect(second.plan.weights).toEqual(first.plan.weights);
+      expect(second.plan).not.toHaveProperty('trust');
+      const both = await search(product, { ...body, limit: 10, candidates: 50, weights: first.plan.weights });
+      expect(idsOf([...first.hits, ...second.hits])).toEqual(idsOf(both.hits));
     });
 
     it('orders by one leg alone when the other weighs nothing', async () => {
@@ -317,7 +373,9 @@ describe.skipIf(unavailable)('search', () => {
     it.each([
       ['text', { mode: 'text', query: 'w2 w9' }],
       ['vector', { mode: 'vector', vector }],
-      ['hybrid', { query: 'w2 w9', vector }],
+      // Two walks are compared: a measurement between them would change the weights that are found.
+      ['hybrid', { query: 'w2 w9', vector, weights: { vector: 0.3, text: 0.7 } }],
+      ['hybrid rrf', { query: 'w2 w9', vector, fusion: 'rrf' }],
       ['hybrid weighted', { query: 'w2 w9', vector, fusion: 'weighted' }],
     ] as const)(
       '%s: more than three tiers of 5 without repeat or gap, in one order whatever the page',

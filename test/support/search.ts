@@ -28,6 +28,8 @@ export interface SearchAnswer {
   plan: {
     mode: string;
     fusion?: string;
+    weights?: { vector: number; text: number };
+    trust?: { vector: number; text: number; documents: number; probes: number };
     words: string[];
     candidates: number;
     degraded?: string;

