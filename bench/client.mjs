@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
-import { json, text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 
 /** HTTP without `fetch`, whose own cost would be a part of every ratio. */
@@ -10,34 +10,37 @@ export function clientOf(port, key) {
   const agent = new Agent({ keepAlive: true });
   const open = (method, path, contentType, body) => {
     const headers = { authorization: `Bearer ${key}`, ...(contentType && { 'content-type': contentType }) };
-    const length = typeof body === 'string' ? { 'content-length': Buffer.byteLength(body) } : {};
+    const length = body ? { 'content-length': Buffer.byteLength(body) } : {};
     return request({ host: '127.0.0.1', port, agent, method, path, headers: { ...headers, ...length } });
   };
   const accepted = async (response, path) => {
     if (response.statusCode < 400) return response;
     throw new Error(`${path} answered ${response.statusCode}: ${(await text(response)).slice(0, 1000)}`);
   };
-  const search = async (query) => {
-    const body = JSON.stringify(query);
+  const get = async (path) => {
+    const [response] = await once(open('GET', path).end(), 'response');
+    return text(await accepted(response, path));
+  };
+  /** Sends a search as it is and gives its answer as it came: what JSON costs the client is no part of a time. */
+  const searchRaw = async (body) => {
     const sent = open('POST', '/v1/search', 'application/json', body).end(body);
     const [response] = await once(sent, 'response');
-    return json(await accepted(response, '/v1/search'));
+    return buffer(await accepted(response, '/v1/search'));
   };
-  const metrics = async () => {
-    const [response] = await once(open('GET', '/metrics').end(), 'response');
-    return text(await accepted(response, '/metrics'));
-  };
+  const search = async (query) => JSON.parse(await searchRaw(JSON.stringify(query)));
+  const metrics = () => get('/metrics');
+  const health = async () => JSON.parse(await get('/health'));
   /**
    * Stores documents through the bulk route, written as fast as it reads.
-   * @param {Iterable<object>} documents
+   * @param {Iterable<string> | AsyncIterable<string>} lines one document each, with the end of the line
    * @param {(line: number) => void | Promise<void>} onLine called as results come
    * @returns the number stored
    * @throws Error when a line was not stored
    */
-  const bulk = async (documents, onLine = () => {}) => {
+  const bulk = async (lines, onLine = () => {}) => {
     const path = '/v1/knowledge/bulk';
     const sent = open('POST', path, 'application/x-ndjson');
-    const written = pipeline(Readable.from(ndjson(documents)), sent);
+    const written = pipeline(Readable.from(lines), sent);
     const read = async () => {
       const [response] = await once(sent, 'response');
       let stored = 0;
@@ -55,9 +58,5 @@ export function clientOf(port, key) {
     if (pipe.status === 'rejected') throw pipe.reason;
     return stored.value;
   };
-  return { search, metrics, bulk, close: () => agent.destroy() };
-}
-
-function* ndjson(documents) {
-  for (const document of documents) yield `${JSON.stringify(document)}\n`;
+  return { search, searchRaw, metrics, health, bulk, close: () => agent.destroy() };
 }

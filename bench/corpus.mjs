@@ -1,6 +1,8 @@
-// A made-up collection from a seed: the same documents, queries and true answers on every machine.
+// A made-up collection from a seed: the same documents, queries and true answers on every machine. A document is made from
+// its number alone, so that a collection of any size can be gone through without being held.
 
-export const WORDS_PER_PASSAGE = 80;
+/** Words of a document, evenly spread; were all of one length, most scores of BM25 would be ties. */
+const [LEAST_WORDS, MOST_WORDS] = [40, 120];
 const CLUSTERS = 200;
 /** Neighbours mean something when vectors differ in few directions, as those of real models do. */
 const INNER_DIMENSIONS = 24;
@@ -16,7 +18,7 @@ const VECTOR_DECIMALS = 1e5;
 /** Filters by the share of documents that they keep; `modulus` m keeps those whose number is 0 modulo m. */
 export const FILTERS = [
   { name: 'none', modulus: 1, filter: undefined },
-  ...[2, 10, 100, 1000].map((modulus) => ({
+  ...[10, 100, 1000].map((modulus) => ({
     name: `${100 / modulus} %`,
     modulus,
     filter: { [`metadata.by_${modulus}`]: 0 },
@@ -40,14 +42,14 @@ function gaussian(random) {
 }
 
 /** Ranks 0, 1, 2, … by Zipf's law. */
-function zipf(random) {
+function zipf() {
   const cumulative = new Float64Array(VOCABULARY);
   let sum = 0;
   for (let rank = 0; rank < VOCABULARY; rank += 1) {
     sum += (rank + 1) ** -ZIPF_EXPONENT;
     cumulative[rank] = sum;
   }
-  return () => {
+  return (random) => {
     const wanted = random() * sum;
     let [low, high] = [0, VOCABULARY - 1];
     while (low < high) {
@@ -72,64 +74,33 @@ function wordOf(rank) {
   return `${word}k`;
 }
 
+const WORDS = Array.from({ length: VOCABULARY }, (_, rank) => wordOf(rank));
+
+export const textOf = (ranks) => Array.from(ranks, (rank) => WORDS[rank]).join(' ');
+
+function toUnitLength(vector) {
+  let square = 0;
+  for (let d = 0; d < vector.length; d += 1) square += vector[d] * vector[d];
+  const length = Math.sqrt(square);
+  for (let d = 0; d < vector.length; d += 1) vector[d] /= length;
+  return vector;
+}
+
 /** Makes vectors: a cluster's centre plus noise in a few directions, of unit length up to rounding. */
 function vectorMaker(random, dimensions) {
-  const unit = () => {
-    const vector = Float64Array.from({ length: dimensions }, () => gaussian(random));
-    const length = Math.hypot(...vector);
-    return vector.map((value) => value / length);
-  };
+  const unit = () => toUnitLength(Float64Array.from({ length: dimensions }, () => gaussian(random)));
   const centres = Array.from({ length: CLUSTERS }, unit);
   const directions = Array.from({ length: INNER_DIMENSIONS }, unit);
-  return (cluster) => {
+  return (cluster, noise) => {
     const vector = Float64Array.from(centres[cluster]);
     for (const direction of directions) {
-      const step = (gaussian(random) * SPREAD) / Math.sqrt(INNER_DIMENSIONS);
+      const step = (gaussian(noise) * SPREAD) / Math.sqrt(INNER_DIMENSIONS);
       for (let d = 0; d < dimensions; d += 1) vector[d] += step * direction[d];
     }
-    const length = Math.hypot(...vector);
+    toUnitLength(vector);
     // Few decimals keep the JSON small; what is sent is what the true answers are computed from.
-    return Array.from(vector, (value) => Math.round((value / length) * VECTOR_DECIMALS) / VECTOR_DECIMALS);
+    return Float32Array.from(vector, (value) => Math.round(value * VECTOR_DECIMALS) / VECTOR_DECIMALS);
   };
-}
-
-/**
- * @param {{passages: number, perDocument: number, dimensions: number, queries: number, seed: number}} shape
- */
-export function makeCorpus({ passages, perDocument, dimensions, queries, seed }) {
-  const random = mulberry32(seed);
-  const vectorOf = vectorMaker(random, dimensions);
-  const rankOf = zipf(random);
-  const documents = Math.floor(passages / perDocument);
-  const clusters = Uint8Array.from({ length: documents }, () => random() * CLUSTERS);
-  // One after the other in random order: every filter keeps its share exactly.
-  const numbers = shuffled(documents, random);
-  const vectors = new Float32Array(documents * perDocument * dimensions);
-  const words = new Uint16Array(documents * perDocument * WORDS_PER_PASSAGE).map(rankOf);
-  for (let passage = 0; passage < documents * perDocument; passage += 1)
-    vectors.set(vectorOf(clusters[Math.floor(passage / perDocument)]), passage * dimensions);
-  const corpus = { documents, perDocument, dimensions, numbers, vectors, words };
-  const made = Array.from({ length: queries }, () => {
-    const document = Math.floor(random() * documents);
-    const ranks = queryWords(wordsOf(corpus, document), random);
-    return { vector: vectorOf(clusters[document]), ranks, text: ranks.map(wordOf).join(' ') };
-  });
-  return { ...corpus, queries: made };
-}
-
-function shuffled(length, random) {
-  const order = Uint32Array.from({ length }, (_, index) => index);
-  for (let last = length - 1; last > 0; last -= 1) {
-    const other = Math.floor(random() * (last + 1));
-    [order[last], order[other]] = [order[other], order[last]];
-  }
-  return order;
-}
-
-/** Ranks of a document's words. */
-function wordsOf({ words, perDocument }, document) {
-  const length = perDocument * WORDS_PER_PASSAGE;
-  return words.subarray(document * length, (document + 1) * length);
 }
 
 /** A few different words of a document, frequent ones left aside. */
@@ -141,52 +112,48 @@ function queryWords(words, random) {
   );
 }
 
-/** The documents as lines for the bulk route, made one by one. */
-export function* lines({ documents, perDocument, dimensions, numbers, vectors, words }) {
-  for (let document = 0; document < documents; document += 1) {
-    const metadata = Object.fromEntries(
-      FILTERS.slice(1).map(({ modulus }) => [`by_${modulus}`, numbers[document] % modulus]),
-    );
-    const passages = Array.from({ length: perDocument }, (_, ordinal) => {
-      const at = document * perDocument + ordinal;
-      const ranks = words.subarray(at * WORDS_PER_PASSAGE, (at + 1) * WORDS_PER_PASSAGE);
-      const floats = vectors.subarray(at * dimensions, (at + 1) * dimensions);
-      return {
-        text: Array.from(ranks, wordOf).join(' '),
-        vector: Array.from(floats, (value) => Math.round(value * VECTOR_DECIMALS) / VECTOR_DECIMALS),
-      };
-    });
-    yield { id: `d${document}`, metadata, passages };
-  }
-}
-
-/** Cosine of a query with every document: that of its best passage. */
-function cosines({ documents, perDocument, dimensions, vectors }, query) {
-  const queryLength = Math.hypot(...query);
-  const best = new Float64Array(documents).fill(-1);
-  for (let passage = 0; passage < documents * perDocument; passage += 1) {
-    let [dot, square] = [0, 0];
-    for (let d = 0, at = passage * dimensions; d < dimensions; d += 1, at += 1) {
-      dot += vectors[at] * query[d];
-      square += vectors[at] * vectors[at];
-    }
-    const document = Math.floor(passage / perDocument);
-    best[document] = Math.max(best[document], dot / (Math.sqrt(square) * queryLength));
-  }
-  return best;
-}
-
 /**
- * What is true of each query, by brute force.
- * @returns {{cosine: Float64Array, hasWord: Uint8Array}[]} by document
+ * @param {{passages: number, dimensions: number, queries: number, seed: number}} shape documents have one passage each
+ * @returns {{passages: number, dimensions: number, queries: {vector: Float32Array, ranks: number[], text: string}[],
+ *   documentOf: (number: number) => {cluster: number, vector: Float32Array, ranks: Uint16Array}}} there are documents beyond
+ *   `passages`, too, for whoever wants to add some
  */
-export function truthOf(corpus) {
-  const documentsOf = new Map(corpus.queries.flatMap(({ ranks }) => ranks.map((rank) => [rank, new Set()])));
-  for (let document = 0; document < corpus.documents; document += 1)
-    for (const rank of wordsOf(corpus, document)) documentsOf.get(rank)?.add(document);
-  return corpus.queries.map(({ vector, ranks }) => {
-    const hasWord = new Uint8Array(corpus.documents);
-    for (const rank of ranks) for (const document of documentsOf.get(rank)) hasWord[document] = 1;
-    return { cosine: cosines(corpus, vector), hasWord };
+export function makeCorpus({ passages, dimensions, queries, seed }) {
+  const random = mulberry32(seed);
+  const vectorOf = vectorMaker(random, dimensions);
+  const rankOf = zipf();
+  const documentOf = (number) => {
+    const own = mulberry32(seed ^ Math.imul(number + 1, 0x9e3779b1));
+    const cluster = Math.floor(own() * CLUSTERS);
+    const length = LEAST_WORDS + Math.floor(own() * (MOST_WORDS - LEAST_WORDS + 1));
+    const ranks = Uint16Array.from({ length }, () => rankOf(own));
+    return { cluster, ranks, vector: vectorOf(cluster, own) };
+  };
+  const made = Array.from({ length: queries }, () => {
+    const { cluster, ranks } = documentOf(Math.floor(random() * passages));
+    const wanted = queryWords(ranks, random);
+    return { vector: vectorOf(cluster, random), ranks: wanted, text: textOf(wanted) };
   });
+  return { passages, dimensions, queries: made, documentOf };
+}
+
+export const idOf = (number) => `d${number}`;
+export const numberOf = (id) => Number(id.slice(1));
+
+/** What filters look at. */
+export function metadataOf(number) {
+  return Object.fromEntries(FILTERS.slice(1).map(({ modulus }) => [`by_${modulus}`, number % modulus]));
+}
+
+/** The shortest decimals of a vector: what JSON is to hold. */
+export const decimalsOf = (vector) =>
+  Array.from(vector, (value) => Math.round(value * VECTOR_DECIMALS) / VECTOR_DECIMALS);
+
+/** Documents `from` to `to` (exclusive) as lines for the bulk route, made one by one. */
+export function* lines({ documentOf }, from, to) {
+  for (let number = from; number < to; number += 1) {
+    const { ranks, vector } = documentOf(number);
+    const passages = [{ text: textOf(ranks), vector: decimalsOf(vector) }];
+    yield `${JSON.stringify({ id: idOf(number), metadata: metadataOf(number), passages })}\n`;
+  }
 }

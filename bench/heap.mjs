@@ -11,7 +11,7 @@ const WINDOW_LINES = 2_500;
 
 function* smallDocuments() {
   for (let line = 1; line <= LINES; line += 1)
-    yield { id: `h${line}`, passages: [{ text: `small line ${line}`, vector: [1, line % 97, 1, line % 89] }] };
+    yield `{"id":"h${line}","passages":[{"text":"small line ${line}","vector":[1,${line % 97},1,${line % 89}]}]}\n`;
 }
 
 async function heapBytes(product) {
@@ -33,7 +33,7 @@ export function floors(samples) {
 /** @returns the slope in bytes per line with its standard error, and the floors it was fitted to */
 export async function benchHeap() {
   const engine = await prepareEngine('embedded', { dimensions: 4 });
-  const product = await startProduct(engine.env);
+  const product = await startProduct({ ...engine.env, ACERVO_WARM_INDEX: 'off' });
   const samples = [];
   await product.bulk(smallDocuments(), async (line) => {
     if (line % SAMPLE_LINES === 0) samples.push([line, await heapBytes(product)]);

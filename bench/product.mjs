@@ -175,3 +175,16 @@ export function residentBytes(pid) {
     return undefined;
   }
 }
+
+/** Processor time that a process has taken, in seconds; undefined where /proc is not there. */
+export function processorSeconds(pid) {
+  try {
+    // The name of the command comes first, in parentheses; times are in ticks of 10 ms (proc(5)).
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return undefined;
+  }
+}

@@ -172,7 +172,7 @@ describe.skipIf(unavailable || isCold)('faults of the warm index', () => {
 
   it('declines what does not fit into its memory, from the beginning or while it grows', async () => {
     const declined = async (product: Product) => {
-      await waitFor('it to decline', async () => (await reportOf(product)).state === 'declined').catch(async (e) => {console.log(await reportOf(product), product.output().slice(-3000)); throw e});
+      await waitFor('it to decline', async () => (await reportOf(product)).state === 'declined');
       expect(logged(product, 'does not fit into its memory')).toHaveLength(1);
       await fromDatabase(product, { query: 'estuary', mode: 'text' });
       await fromDatabase(product, { vector: vectorOf(1) });
