@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Searched } from '../search/compile.js';
@@ -12,6 +13,7 @@ import { createAnalyzer } from './text/analyzer.js';
 
 const CORPORA: readonly Searched[] = ['document', 'decision'];
 const graphFile = (of: Searched): string => `${of}-graph`;
+const unsavedGraph = (directory: string, of: Searched): string => join(directory, `${graphFile(of)}.unsaved`);
 
 /** The replicas of all corpora, as the worker thread holds them. */
 export class Replicas {
@@ -30,6 +32,8 @@ export class Replicas {
     const options: ReplicaOptions = { analyzer, dimensions, graphFrom };
     this.#replicas = new Map(CORPORA.map((of) => [of, new Replica(options)]));
     this.#directory = directory;
+    // A save that was cut off leaves them, with what may have been deleted since.
+    if (directory !== undefined) for (const of of CORPORA) rmSync(unsavedGraph(directory, of), { force: true });
     this.#identity = { ...identity, analyzer: analyzer.version, dimensions: String(dimensions) };
     const found = directory === undefined || !restore ? undefined : readSnapshot(directory, this.#identity);
     if (found === undefined) return { place: undefined, refused: undefined };
@@ -85,7 +89,7 @@ export class Replicas {
       if (replica.size.dead > 0) replica.compact();
       for (const [name, structure] of Object.entries(replica.dump())) parts[`${of}.${name}`] = copied(structure);
       if (!replica.hasGraph) continue;
-      const from = join(directory, `${graphFile(of)}.unsaved`);
+      const from = unsavedGraph(directory, of);
       replica.saveGraph(from);
       files.push({ name: graphFile(of), from });
     }

@@ -14,8 +14,11 @@ import { SnapshotKeeper } from './snapshot-keeper.js';
 import { idsOf, readDocuments } from './source.js';
 import { IndexThread } from './thread.js';
 
-/** So late at most a change of another node is found. */
-const POLL_MS = 500;
+/**
+ * So late at most a change of another node is found. The embedded engine has no other node: there every change tells of
+ * itself, and the log is read for the place that the next snapshot names. It reads all of the window for each page.
+ */
+const POLL_MS = { server: 500, embedded: 5_000 };
 /** The thread may be behind by so many readings before the next one waits for it. */
 const MAX_WAITING = 8;
 const PAGE_DOCUMENTS = 50;
@@ -174,7 +177,8 @@ export class Session {
 
   /** What could not be applied has made it wrong: it ends, and is built anew. */
   #fail(error: unknown): void {
-    if (this.#state === 'failed' || this.#closing.signal.aborted) return;
+    // Nothing that it is asked after its end can be applied.
+    if (this.#state === 'failed' || this.#state === 'declined' || this.#closing.signal.aborted) return;
     this.#state = 'failed';
     this.#options.log.error({ err: error }, 'the warm index could not take in a change');
     this.#closing.abort(error);
@@ -184,7 +188,7 @@ export class Session {
     let weighedMs = performance.now();
     const { signal } = this.#closing;
     while (!signal.aborted) {
-      await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(POLL_MS[this.#options.db.engine.kind], undefined, { signal }).catch(() => undefined);
       if (signal.aborted) break;
       try {
         await this.catchUp();

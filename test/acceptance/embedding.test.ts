@@ -6,7 +6,7 @@ import {
   startEmbeddingServer,
 } from '../support/embedding-servers.js';
 import { onStack, type Product, startProduct, unavailable } from '../support/product.js';
-import { cosine, everyHit, idsOf, refusal, search, sortedIds } from '../support/search.js';
+import { cosine, everyHit, type Hit, idsOf, refusal, search, sortedIds } from '../support/search.js';
 import { waitFor } from '../support/stack-servers.js';
 
 const DIMENSIONS = 64;
@@ -49,7 +49,12 @@ async function ready(product: Product, ...ids: string[]): Promise<void> {
 /** The cosine under which a text must be found: search has the vectors that the provider sent, and no others. */
 async function expectVector(product: Product, provider: EmbeddingServer, id: string, text: string): Promise<void> {
   const query = `about ${text}`;
-  const { hits } = await search(product, { query, mode: 'vector', filter: { id } });
+  let hits: Hit[] = [];
+  // What a worker has written comes into memory a moment after it can be read.
+  await waitFor(`search to see the vectors of ${id}`, async () => {
+    hits = (await search(product, { query, mode: 'vector', filter: { id } })).hits;
+    return hits.length > 0;
+  });
   expect(idsOf(hits)).toEqual([id]);
   expect(hits[0]!.score).toBeCloseTo(cosine(provider.vectorOf(text), provider.vectorOf(query)), 4);
 }

@@ -196,7 +196,7 @@ describe('a replica', () => {
   it('keeps nothing of what was deleted once it is compacted', () => {
     const replica = new Replica(options);
     const document = documentOf('secret', 1, {
-      columns: { created_at: '2026-01-01T00:00:00.000Z', revision: 1, metadata: { name: 'Mrs Example' }, title: 'T' },
+      columns: { created_at: '2026-01-01T00:00:00.000Z', revision: 1, metadata: { name: 'Mrs Example' } },
       passages: [{ text: 'xylophone', vector: Float32Array.of(1, 0, 0, 0, 0, 0, 0, 0) }],
       whole: undefined,
     });
