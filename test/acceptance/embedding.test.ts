@@ -6,7 +6,7 @@ import {
   startEmbeddingServer,
 } from '../support/embedding-servers.js';
 import { onStack, type Product, startProduct, unavailable } from '../support/product.js';
-import { cosine, everyHit, type Hit, idsOf, refusal, search, sortedIds } from '../support/search.js';
+import { cosine, everyHit, idsOf, refusal, search, sortedIds } from '../support/search.js';
 import { waitFor } from '../support/stack-servers.js';
 
 const DIMENSIONS = 64;
@@ -41,20 +41,22 @@ async function get(product: Product, id: string): Promise<Stored> {
 }
 
 /** Waits for the worker. */
+/** Waits until documents have their vectors, and searches see them: what a worker writes comes there a moment later. */
 async function ready(product: Product, ...ids: string[]): Promise<void> {
-  for (const id of ids)
+  for (const id of ids) {
     await waitFor(`vectors of ${id}`, async () => (await get(product, id)).embedding_status === 'ready', 40_000);
+    const { body } = await product.call<{ rows: { id: string }[] }>(
+      'GET',
+      `/v1/audit?resource=knowledge:${id}&limit=1`,
+    );
+    await search(product, { query: 'anything', mode: 'text', after: body.rows[0]!.id });
+  }
 }
 
 /** The cosine under which a text must be found: search has the vectors that the provider sent, and no others. */
 async function expectVector(product: Product, provider: EmbeddingServer, id: string, text: string): Promise<void> {
   const query = `about ${text}`;
-  let hits: Hit[] = [];
-  // What a worker has written comes into memory a moment after it can be read.
-  await waitFor(`search to see the vectors of ${id}`, async () => {
-    hits = (await search(product, { query, mode: 'vector', filter: { id } })).hits;
-    return hits.length > 0;
-  });
+  const { hits } = await search(product, { query, mode: 'vector', filter: { id } });
   expect(idsOf(hits)).toEqual([id]);
   expect(hits[0]!.score).toBeCloseTo(cosine(provider.vectorOf(text), provider.vectorOf(query)), 4);
 }

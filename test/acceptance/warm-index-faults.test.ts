@@ -92,42 +92,47 @@ describe.skipIf(unavailable || isCold)('faults of the warm index', () => {
     await expectWarm(again, [...documents, { id: 'd120', content: `${wordOf(120)} estuary` }]);
   });
 
-  it('kill -9 while it is first built, and while a snapshot is written: the next start makes it right', async () => {
-    const first = await loaded();
-    await first.stop('SIGKILL');
-    const building = spawnProduct({ ...first.env, ACERVO_FAULT_POINT: 'warm-index:building' });
-    await building.exited;
-    expect(building.child.signalCode).toBe('SIGKILL');
+  // Waits three times for the log to settle, which takes 15 s: in one of the rings only.
+  it.runIf(onStack)(
+    'kill -9 while it is first built, and while a snapshot is written: the next start makes it right',
+    async () => {
+      const first = await loaded();
+      await first.stop('SIGKILL');
+      const building = spawnProduct({ ...first.env, ACERVO_FAULT_POINT: 'warm-index:building' });
+      await building.exited;
+      expect(building.child.signalCode).toBe('SIGKILL');
 
-    let product = known(await first.restart());
-    await expectWarm(product);
-    let expected: { id: string; content: string }[] = documents;
-    for (const [n, [point, left]] of (
-      [
-        ['warm-index:snapshot_written', [/^writing-/]],
-        ['warm-index:snapshot_renamed', [/^snapshot-/]],
-        ['warm-index:snapshot_written', [/^snapshot-/, /^writing-/]],
-        ['warm-index:snapshot_renamed', [/^snapshot-/, /^snapshot-/]],
-      ] as const
-    ).entries()) {
-      await product.stop('SIGKILL');
-      product = known(await product.restart({ ACERVO_FAULT_POINT: point }));
-      await warmed(product);
-      const document = { id: `e${n}`, content: `${wordOf(500 + n)} estuary` };
-      const { body } = await knowledgeOf(product).post(document);
-      expected = [...expected, document];
-      // With a snapshot to go on from, the next one need not wait for the log.
-      if (n < 2) await settled(product, body.audit_id!);
-      await product.stop();
-      expect(product.process.signalCode).toBe('SIGKILL');
-      expect(snapshotNames(product)).toEqual(left.map((name) => expect.stringMatching(name)));
-      product = known(await product.restart({ ACERVO_FAULT_POINT: '' }));
-      await expectWarm(product, expected);
-      // The first one never came to its name.
-      expect([n, restored(product)]).toEqual([n, n > 0]);
-      expect(snapshotNames(product)).toHaveLength(n > 0 ? 1 : 0);
-    }
-  }, 180_000);
+      let product = known(await first.restart());
+      await expectWarm(product);
+      let expected: { id: string; content: string }[] = documents;
+      for (const [n, [point, left]] of (
+        [
+          ['warm-index:snapshot_written', [/^writing-/]],
+          ['warm-index:snapshot_renamed', [/^snapshot-/]],
+          ['warm-index:snapshot_written', [/^snapshot-/, /^writing-/]],
+          ['warm-index:snapshot_renamed', [/^snapshot-/, /^snapshot-/]],
+        ] as const
+      ).entries()) {
+        await product.stop('SIGKILL');
+        product = known(await product.restart({ ACERVO_FAULT_POINT: point }));
+        await warmed(product);
+        const document = { id: `e${n}`, content: `${wordOf(500 + n)} estuary` };
+        const { body } = await knowledgeOf(product).post(document);
+        expected = [...expected, document];
+        // With a snapshot to go on from, the next one need not wait for the log.
+        if (n < 2) await settled(product, body.audit_id!);
+        await product.stop();
+        expect(product.process.signalCode).toBe('SIGKILL');
+        expect(snapshotNames(product)).toEqual(left.map((name) => expect.stringMatching(name)));
+        product = known(await product.restart({ ACERVO_FAULT_POINT: '' }));
+        await expectWarm(product, expected);
+        // The first one never came to its name.
+        expect([n, restored(product)]).toEqual([n, n > 0]);
+        expect(snapshotNames(product)).toHaveLength(n > 0 ? 1 : 0);
+      }
+    },
+    180_000,
+  );
 
   it.each(['open', 'apply', 'measure', 'search'])(
     'its thread ends when asked to %s: the database answers, and it comes back',
@@ -156,7 +161,7 @@ describe.skipIf(unavailable || isCold)('faults of the warm index', () => {
     await expectWarm(product);
   });
 
-  it('its thread ends while the last snapshot is written: the process ends well', async () => {
+  it.runIf(onStack)('its thread ends while the last snapshot is written: the process ends well', async () => {
     const first = await loaded();
     await first.stop('SIGKILL');
     const product = known(await first.restart({ ACERVO_FAULT_POINT: 'warm-index:thread_save' }));
