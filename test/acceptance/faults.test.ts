@@ -255,12 +255,10 @@ describe.skipIf(unavailable || !onStack)('faults of the database server', () => 
     const two = await start({ SURREALDB_DATABASE: one.env.SURREALDB_DATABASE!, ACERVO_ADMIN_KEY: one.key });
     const [first, second] = [knowledgeOf(one), knowledgeOf(two)];
     for (let n = 0; n < 5; n += 1) {
-      await first.post({ id: 'shared', content: `${wordOf(n)} through one` });
+      const { audit_id: after } = (await first.post({ id: 'shared', content: `${wordOf(n)} through one` })).body;
       expect((await second.get('shared')).body).toMatchObject({ content: `${wordOf(n)} through one` });
-      expect([await withWords(two, wordOf(n)), await withWords(two, wordOf(n - 1 + 100 * Number(n === 0)))]).toEqual([
-        ['shared'],
-        [],
-      ]);
+      const earlier = wordOf(n - 1 + 100 * Number(n === 0));
+      expect([await withWords(two, wordOf(n), after), await withWords(two, earlier)]).toEqual([['shared'], []]);
       await second.patch('shared', { metadata: { n } });
       expect((await first.get('shared')).body.metadata).toEqual({ n });
     }

@@ -75,8 +75,9 @@ export async function found(product: Product, search: Record<string, unknown>): 
   return answer.body.hits.map(({ id }) => id).sort();
 }
 
-/** Ids of the documents with these words, sorted. */
-export const withWords = (product: Product, query: string) => found(product, { query, mode: 'text', match: 'all' });
+/** Ids of the documents with these words, sorted. @param after the audit_id of a write that must be seen */
+export const withWords = (product: Product, query: string, after?: string) =>
+  found(product, { query, mode: 'text', match: 'all', after });
 
 /** Every document, page by page. */
 export async function everyDocument(product: Product): Promise<Document[]> {

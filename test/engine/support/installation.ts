@@ -79,7 +79,7 @@ export async function openInstallation(): Promise<Installation> {
       cursors,
       live: {} as Services['live'],
       warmIndex: NO_WARM_INDEX,
-    legTrust: new Map(),
+      legTrust: new Map(),
       analyzer: createAnalyzer('english'),
       metrics: createMetrics(),
       log,
