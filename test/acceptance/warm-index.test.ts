@@ -240,7 +240,9 @@ it.skipIf(unavailable || isCold)('finds by meaning what got its vectors later', 
 
   provider.behave('ok');
   await waitFor('the vectors', async () => (await api.get('late')).body.embedding_status === 'ready', 40_000);
-  const { hits } = await fromMemory(product, { query: 'keepers', mode: 'vector' });
+  // What a worker writes can be read a moment before it is in memory.
+  const { body } = await product.call<{ rows: { id: string }[] }>('GET', '/v1/audit?resource=knowledge:late&limit=1');
+  const { hits } = await fromMemory(product, { query: 'keepers', mode: 'vector', after: body.rows[0]!.id });
   expect(idsOf(hits)).toEqual(['late']);
   expect(hits[0]!.score).toBeCloseTo(cosine(provider.vectorOf(content), provider.vectorOf('keepers')), 3);
   expect((await fromMemory(product, pending)).hits).toEqual([]);
