@@ -15,6 +15,7 @@ import { connect } from '../dist/surreal/connection.js';
 import { readQueries } from '../dist/surreal/query-files.js';
 import { applySchema } from '../dist/surreal/schema.js';
 import { SessionDatabase } from '../dist/surreal/session-database.js';
+import { mulberry32 } from './corpus.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -43,17 +44,6 @@ const RELATIONS = [
   ['produces', 'decision', 'artifact', 0.15],
 ];
 
-/** The same graph in every run: mulberry32. */
-function randomFrom(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 async function open(directory) {
   const url = args.url ?? `rocksdb://${directory}/database`;
   const connection = await connect({ url, username: 'root', password: 'root', timeoutMs: 15_000 });
@@ -77,7 +67,7 @@ async function open(directory) {
 }
 
 async function fill(db) {
-  const random = randomFrom(7);
+  const random = mulberry32(7);
   const counts = Object.fromEntries(Object.entries(KINDS).map(([kind, share]) => [kind, Math.round(NODES * share)]));
   const created_at = new Date();
   for (const [kind, count] of Object.entries(counts))
@@ -124,7 +114,7 @@ const db = await open(directory);
 const began = performance.now();
 const counts = await fill(db);
 console.log(`${NODES} nodes, ${NODES * 5} edges in ${((performance.now() - began) / 1000).toFixed(0)} s`);
-const random = randomFrom(11);
+const random = mulberry32(11);
 const kinds = ['knowledge', 'artifact', 'decision'];
 const starts = Array.from(
   { length: ASKED },

@@ -6,6 +6,7 @@
 //    the others, chosen on half of the queries and judged on the other half. The product uses 1.
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
+import { mulberry32 } from '../bench/corpus.mjs';
 import { removeDirectory, startProduct, temporaryDirectory } from '../bench/product.mjs';
 import { fixed, table } from '../bench/report.mjs';
 import { hashText } from '../dist/embeddings/hashing.js';
@@ -22,17 +23,6 @@ const FACTORS = [0.25, 0.5, 0.7, 1, 1.4, 2, 4];
 const LAST_PLACE = 10;
 
 const textOf = ({ title, text }) => (title ? `${title} ${text}` : text);
-
-/** Numbers in [0, 1), the same for the same seed. Source: mulberry32, T. Ettinger, public domain. */
-function seededRandom(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function unit(vector) {
   const length = Math.hypot(...vector);
@@ -74,7 +64,7 @@ function* embeddings({ documents, queries }) {
   const given = (entries) => entries.map(({ id, vector }) => ({ id, vector: Float32Array.from(vector) }));
   yield { name: 'as given', provider: 'caller', documents: given(documents), queries: given(queries) };
   for (const noise of NOISES) {
-    const random = seededRandom(7);
+    const random = mulberry32(7);
     const spoilt = (entries) => entries.map(({ id, vector }) => ({ id, vector: noisy(vector, noise, random) }));
     yield { name: `noise ${noise}`, provider: 'caller', documents: spoilt(documents), queries: spoilt(queries) };
   }

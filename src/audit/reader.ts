@@ -35,6 +35,13 @@ export interface AuditRow {
   new_digest?: string;
 }
 
+/** Does this row tell of a change? A read, a denial or a failed attempt changes no revision. */
+export function isChange<Row extends Pick<AuditRow, 'action' | 'revision'>>(
+  row: Row,
+): row is Row & { revision: number; action: Exclude<AuditAction, 'READ'> } {
+  return row.revision !== undefined && row.action !== 'READ';
+}
+
 type RowId = [string, string];
 
 export interface Head {

@@ -80,6 +80,8 @@ export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAG
   registerEmbedding(registers, embeddingUsage);
   const counter = <Label extends string = never>(name: string, help: string, labelNames: Label[] = []) =>
     new Counter<Label>({ name: `acervo_${name}_total`, help, labelNames, registers });
+  const gauge = <Label extends string = never>(name: string, help: string, labelNames: Label[] = []) =>
+    new Gauge<Label>({ name: `acervo_${name}`, help, labelNames, registers });
   const seconds = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
     new Histogram<Label>({
       name: `acervo_${name}_duration_seconds`,
@@ -109,77 +111,40 @@ export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAG
     presignedUrls: counter('presigned_urls', 'Download URLs handed out, from the cache or signed anew.', ['cached']),
     objectRequests: counter('object_store_requests', 'Requests to the object store.', ['operation']),
     bucketEvents: counter('bucket_events', 'Events of the object store by what came of them.', ['outcome']),
-    bucketEventsPending: new Gauge({
-      name: 'acervo_bucket_events_pending',
-      help: 'Events of the object store that are still to be applied.',
-      registers,
-    }),
-    bucketEventsDead: new Gauge({
-      name: 'acervo_bucket_events_dead',
-      help: 'Events that could not be read, or not be applied.',
-      registers,
-    }),
+    bucketEventsPending: gauge('bucket_events_pending', 'Events of the object store that are still to be applied.'),
+    bucketEventsDead: gauge('bucket_events_dead', 'Events that could not be read, or not be applied.'),
     reconcileFindings: counter('reconcile_findings', 'Disagreements of database and object store.', [
       'kind',
       'settled',
     ]),
-    reconcileLastSuccess: new Gauge({
-      name: 'acervo_reconcile_last_success_timestamp_seconds',
-      help: 'When this node has last finished a reconcile, in seconds since 1970.',
-      registers,
-    }),
+    reconcileLastSuccess: gauge(
+      'reconcile_last_success_timestamp_seconds',
+      'When this node has last finished a reconcile, in seconds since 1970.',
+    ),
     sessionsAbandoned: counter('sessions_abandoned', 'Sessions abandoned for want of any sign of life.'),
     auditRowsDropped: counter('audit_rows_dropped', 'Reads and failed writes that were not recorded.', ['kind']),
-    auditRollupThrough: new Gauge({
-      name: 'acervo_audit_rollup_through_timestamp_seconds',
-      help: 'Up to where this node has seen the audit log rolled up, in seconds since 1970.',
-      registers,
-    }),
-    auditSealedThrough: new Gauge({
-      name: 'acervo_audit_sealed_through_timestamp_seconds',
-      help: 'Up to where this node has seen the audit log sealed, in seconds since 1970.',
-      registers,
-    }),
-    warmIndexDocuments: new Gauge({
-      name: 'acervo_warm_index_documents',
-      help: 'Documents that the warm index holds.',
-      labelNames: ['corpus'],
-      registers,
-    }),
-    warmIndexBytes: new Gauge({
-      name: 'acervo_warm_index_bytes',
-      help: 'Memory that the warm index takes, as it reckons.',
-      registers,
-    }),
-    warmIndexLag: new Gauge({
-      name: 'acervo_warm_index_lag_seconds',
-      help: 'Seconds since the warm index had taken in everything that was in the audit log.',
-      registers,
-    }),
+    auditRollupThrough: gauge(
+      'audit_rollup_through_timestamp_seconds',
+      'Up to where this node has seen the audit log rolled up, in seconds since 1970.',
+    ),
+    auditSealedThrough: gauge(
+      'audit_sealed_through_timestamp_seconds',
+      'Up to where this node has seen the audit log sealed, in seconds since 1970.',
+    ),
+    warmIndexDocuments: gauge('warm_index_documents', 'Documents that the warm index holds.', ['corpus']),
+    warmIndexBytes: gauge('warm_index_bytes', 'Memory that the warm index takes, as it reckons.'),
+    warmIndexLag: gauge(
+      'warm_index_lag_seconds',
+      'Seconds since the warm index had taken in everything that was in the audit log.',
+    ),
     warmIndexRestarts: counter('warm_index_restarts', 'Times that the warm index began anew after a failure.'),
-    liveConnections: new Gauge({
-      name: 'acervo_live_connections',
-      help: 'Sockets, event streams and waiting requests that follow changes.',
-      registers,
-    }),
+    liveConnections: gauge('live_connections', 'Sockets, event streams and waiting requests that follow changes.'),
     liveChanges: counter('live_changes', 'Changes sent to those who follow.'),
     liveOverflows: counter('live_overflows', 'Subscriptions and streams ended for a reader that did not read.'),
     hookDeliveries: counter('hook_deliveries', 'Requests to receivers of hooks by their outcome.', ['outcome']),
     hooksDisabled: counter('hooks_disabled', 'Hooks that were disabled by the server, by the reason.', ['reason']),
-    hooksDelivering: new Gauge({
-      name: 'acervo_hooks_delivering',
-      help: 'Hooks that this node delivers; of several nodes one does.',
-      registers,
-    }),
-    hooksLag: new Gauge({
-      name: 'acervo_hooks_lag_seconds',
-      help: 'Age of the oldest change that this node has read and not yet delivered.',
-      registers,
-    }),
-    embeddingPendingDocuments: new Gauge({
-      name: 'acervo_embedding_pending_documents',
-      help: 'Documents whose vectors are still to be made.',
-      registers,
-    }),
+    hooksDelivering: gauge('hooks_delivering', 'Hooks that this node delivers; of several nodes one does.'),
+    hooksLag: gauge('hooks_lag_seconds', 'Age of the oldest change that this node has read and not yet delivered.'),
+    embeddingPendingDocuments: gauge('embedding_pending_documents', 'Documents whose vectors are still to be made.'),
   };
 }

@@ -1,4 +1,4 @@
-import type { AuditRow } from '../audit/reader.js';
+import { type AuditRow, isChange } from '../audit/reader.js';
 import type { Principal } from '../context.js';
 import type { Scope } from '../keys/scopes.js';
 import type { Database } from '../surreal/database.js';
@@ -29,11 +29,11 @@ export interface Change {
   repeat?: true;
 }
 
-/** A row of the audit log that is a change; a read, a denial or a failed attempt changes no revision. */
+/** A row of the audit log that is a change of a kind that can be followed. */
 function changeOf(row: AuditRow, columns: Record<string, unknown> | undefined): Change | undefined {
+  const kind = row.resource.slice(0, row.resource.indexOf(':')) as Kind;
+  if (!isChange(row) || !KINDS.includes(kind)) return undefined;
   const { id, resource, action, status, revision, agent_id, timestamp } = row;
-  const kind = resource.slice(0, resource.indexOf(':')) as Kind;
-  if (revision === undefined || action === 'READ' || !KINDS.includes(kind)) return undefined;
   return { id, resource, kind, action, status, revision, agent_id, timestamp, columns };
 }
 

@@ -1,3 +1,7 @@
+/** The order of what was found: higher scores first, equal ones by id, so that a deeper list begins with the shallower one. */
+export const bestFirst = (a: { id: string; score: number }, b: { id: string; score: number }): number =>
+  b.score - a.score || (a.id < b.id ? -1 : 1);
+
 /** One leg of a search: what it found, best first; a higher score is better. Scores are finite. */
 export type Leg = readonly { readonly id: string; readonly score: number }[];
 
@@ -109,7 +113,7 @@ function fuse(
       fused.set(id, entry);
     }
   });
-  return [...fused.values()].sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+  return [...fused.values()].sort(bestFirst);
 }
 
 /** The best place of each id in a leg. */

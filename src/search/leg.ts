@@ -2,6 +2,7 @@ import type { Context } from '../context.js';
 import type { CompiledStatement } from '../surreal/database.js';
 import { compileMatches, type DocumentKey, type Searched } from './compile.js';
 import type { Filter } from './filter/ast.js';
+import { bestFirst } from './fusion.js';
 
 /** A passage that a leg found. Ordinal -1 stands for the whole document. */
 export interface FoundPassage {
@@ -60,6 +61,11 @@ export function byDocument(rows: LegRow[]): FoundDocument[] {
     else if (document.passages.length < PASSAGES_OF_A_HIT) document.passages.push(passage);
   }
   return [...found.values()];
+}
+
+/** What a leg found, with documents that only the other leg came to and whose scores were computed for it. */
+export function withCompleted(own: FoundDocument[], computed: FoundDocument[]): FoundDocument[] {
+  return [...own, ...computed.map((document) => ({ ...document, completed: true }))].sort(bestFirst);
 }
 
 /** Runs statements of one leg and keeps account of them. */

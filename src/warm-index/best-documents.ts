@@ -1,3 +1,5 @@
+import { bestFirst } from '../search/fusion.js';
+import { type FoundDocument, PASSAGES_OF_A_HIT } from '../search/leg.js';
 import { Bitset } from './bitset.js';
 import type { Documents } from './documents.js';
 
@@ -8,24 +10,11 @@ export interface FoundSlots {
   count: number;
 }
 
-/** A document that a leg found, with its best passages. */
-export interface BestDocument {
-  id: string;
-  /** That of its best passage. */
-  score: number;
-  passages: { content_revision: number; ordinal: number; score: number }[];
-}
-
-const PASSAGES = 3;
-
 interface Candidate {
   row: number;
   id: string;
   score: number;
 }
-
-/** Better first: higher score, and between equals the lesser id, so that a deeper list begins with the shallower one. */
-const better = (a: Candidate, b: Candidate): number => b.score - a.score || (a.id < b.id ? -1 : 1);
 
 /**
  * The `depth` best documents by their best slots, best first, each with up to three passages.
@@ -35,10 +24,10 @@ export function bestDocuments(
   documents: Documents,
   found: FoundSlots,
   depth: number,
-): { documents: BestDocument[]; total: number } {
+): { documents: FoundDocument[]; total: number } {
   const { best, total } = chooseBest(documents, found, depth);
   const rows = new Bitset();
-  const chosen = new Map<number, BestDocument>();
+  const chosen = new Map<number, FoundDocument>();
   for (const { row, id, score } of best) {
     rows.add(row);
     chosen.set(row, { id, score, passages: [] });
@@ -58,7 +47,7 @@ export function bestDocuments(
   }
   for (const document of chosen.values()) {
     document.passages.sort((a, b) => b.score - a.score || a.ordinal - b.ordinal);
-    document.passages.length = Math.min(PASSAGES, document.passages.length);
+    document.passages.length = Math.min(PASSAGES_OF_A_HIT, document.passages.length);
   }
   return { documents: [...chosen.values()], total };
 }
@@ -90,5 +79,5 @@ function chooseBest(
 
 function ranked(documents: Documents, scores: ReadonlyMap<number, number>, depth: number): Candidate[] {
   const candidates = Array.from(scores, ([row, score]) => ({ row, id: documents.idOf(row), score }));
-  return candidates.sort(better).slice(0, depth);
+  return candidates.sort(bestFirst).slice(0, depth);
 }

@@ -1,13 +1,8 @@
-import { AuditReader, type AuditRow, SETTLE_SECONDS, sortable } from '../audit/reader.js';
+import { AuditReader, isChange, SETTLE_SECONDS, sortable } from '../audit/reader.js';
 import { partsOf, sortableId } from '../live/position.js';
 import type { Database } from '../surreal/database.js';
 import type { Place } from './messages.js';
 import type { Refresher, Stale } from './refresher.js';
-
-/** What a row of the audit log says of a document or a decision; a read, a denial or a failure changes neither. */
-function staleBy({ resource, revision, action }: AuditRow): Stale[] {
-  return revision === undefined || action === 'READ' ? [] : staleOf(resource);
-}
 
 /** The document or decision that a resource names. */
 export function staleOf(resource: string): Stale[] {
@@ -71,7 +66,9 @@ export class Follower {
     const wasAway = Number.isFinite(this.#reachedEndMs) && this.lagSeconds > SETTLE_SECONDS;
     do {
       const rows = await this.#reader.poll();
-      await this.#refresher.refresh(rows.filter(({ id }) => !this.#applied.has(id)).flatMap(staleBy));
+      await this.#refresher.refresh(
+        rows.filter((row) => isChange(row) && !this.#applied.has(row.id)).flatMap(({ resource }) => staleOf(resource)),
+      );
       for (const { id } of rows) this.applied(id);
       this.#settle();
     } while (!this.#reader.atEnd);

@@ -42,10 +42,7 @@ export interface Calls {
 export interface Measure {
   documents: Record<Searched, number>;
   vectors: number;
-  dead: number;
   memory_bytes: number;
-  /** Vectors still to be added to a graph. */
-  settling: boolean;
 }
 
 export type Call = {

@@ -1,6 +1,7 @@
 import type { Searched } from '../search/compile.js';
 import type { Filter } from '../search/filter/ast.js';
-import { type BestDocument, bestDocuments } from './best-documents.js';
+import { type FoundDocument, withCompleted } from '../search/leg.js';
+import { bestDocuments } from './best-documents.js';
 import type { ReplicaDocument } from './document.js';
 import { Documents } from './documents.js';
 import { FilterColumns } from './filter/columns.js';
@@ -26,7 +27,7 @@ export interface ReplicaQuery {
 
 /** What a leg found. */
 export interface ReplicaLeg {
-  documents: (BestDocument & { completed?: boolean })[];
+  documents: FoundDocument[];
   /** True when nothing more matches. */
   exhausted: boolean;
   method: 'index' | 'exact' | 'scan';
@@ -133,7 +134,6 @@ export class Replica {
       const rows = text.documents.flatMap(({ id }) => this.#documents.rowOf(id) ?? []);
       const found = this.#vectors.scoresOf(vector, rows, this.#documents);
       const best = found.filter(({ score }) => score >= minScore);
-      best.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
       return { documents: best, exhausted: text.exhausted, method: 'exact' };
     });
   }
@@ -147,9 +147,7 @@ export class Replica {
     const missing = text.documents.filter(({ id }) => !known.has(id));
     if (missing.length === 0) return leg;
     const added = this.#cosines(vector, { ...text, documents: missing }, minScore).documents;
-    const documents = [...leg.documents, ...added.map((document) => ({ ...document, completed: true }))];
-    documents.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
-    return { ...leg, documents };
+    return { ...leg, documents: withCompleted(leg.documents, added) };
   }
 
   get size(): { documents: number; vectors: number; dead: number; bytes: number } {

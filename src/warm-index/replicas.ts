@@ -109,13 +109,11 @@ export class Replicas {
 
   measure(): Measure {
     const sizes = CORPORA.map((of) => ({ of, ...this.#of(of).size }));
-    const sum = (field: 'vectors' | 'dead' | 'bytes') => sizes.reduce((total, size) => total + size[field], 0);
+    const sum = (field: 'vectors' | 'bytes') => sizes.reduce((total, size) => total + size[field], 0);
     return {
       documents: Object.fromEntries(sizes.map(({ of, documents }) => [of, documents])) as Measure['documents'],
       vectors: sum('vectors'),
-      dead: sum('dead'),
       memory_bytes: sum('bytes'),
-      settling: false,
     };
   }
 

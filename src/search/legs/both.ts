@@ -1,5 +1,5 @@
 import type { Context } from '../../context.js';
-import { LegRecorder, type LegResult } from '../leg.js';
+import { LegRecorder, type LegResult, withCompleted } from '../leg.js';
 import type { SearchRequest } from '../plan.js';
 import { searchText } from './text.js';
 import { cosineOf, searchVector } from './vector.js';
@@ -34,10 +34,9 @@ async function withCosines(
   const missing = text.documents.filter((document) => !known.has(document.id));
   if (missing.length === 0) return vectorLeg;
   const { documents, report } = await cosineOfFound(ctx, request, vector, { ...text, documents: missing });
-  const completed = documents.map((document) => ({ ...document, completed: true }));
-  const merged = [...vectorLeg.documents, ...completed].sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
   const statements = [...vectorLeg.report.statements, ...report.statements];
-  return { ...vectorLeg, documents: merged, report: { ...vectorLeg.report, statements } };
+  const completed = withCompleted(vectorLeg.documents, documents);
+  return { ...vectorLeg, documents: completed, report: { ...vectorLeg.report, statements } };
 }
 
 /** Runs the legs of a search: in memory where that is possible, else in the database. */

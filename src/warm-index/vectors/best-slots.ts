@@ -1,4 +1,5 @@
-import { type BestDocument, bestDocuments } from '../best-documents.js';
+import type { FoundDocument } from '../../search/leg.js';
+import { bestDocuments } from '../best-documents.js';
 import type { Documents } from '../documents.js';
 
 const BUCKETS = 4_096;
@@ -21,7 +22,7 @@ export function bestAmong(
   documents: Documents,
   { slots, scores }: Scored,
   { depth, minScore = Number.NEGATIVE_INFINITY }: { depth: number; minScore: number | undefined },
-): { documents: BestDocument[]; exhausted: boolean } {
+): { documents: FoundDocument[]; exhausted: boolean } {
   for (let wanted = depth * SLOTS_OF_A_DOCUMENT; ; wanted *= GROWTH) {
     const from = wanted >= slots.length ? Number.NEGATIVE_INFINITY : scoreOfPlace(scores, wanted);
     const lowest = Math.max(from, minScore);

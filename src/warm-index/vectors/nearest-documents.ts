@@ -1,4 +1,4 @@
-import type { BestDocument } from '../best-documents.js';
+import type { FoundDocument } from '../../search/leg.js';
 import type { Bitset } from '../bitset.js';
 import type { Documents } from '../documents.js';
 import { bestAmong } from './best-slots.js';
@@ -20,7 +20,7 @@ export interface VectorQuery {
 
 /** What was found, best first; `exhausted` and `method` as in `LegResult`. */
 export interface FoundByVector {
-  documents: BestDocument[];
+  documents: FoundDocument[];
   exhausted: boolean;
   method: 'exact' | 'index' | 'scan';
 }
@@ -131,6 +131,6 @@ function kept({ places: all, pending }: Searched, neighbours: Uint32Array, { kee
 }
 
 /** The cosines of the best vectors of rows, best first; rows without a vector are left out. */
-export function cosinesOf(searched: Searched, query: Omit<VectorQuery, 'minScore'>): BestDocument[] {
+export function cosinesOf(searched: Searched, query: Omit<VectorQuery, 'minScore'>): FoundDocument[] {
   return exactly(searched, searched.store.numbersOf(query.vector), query).documents;
 }

@@ -1,4 +1,4 @@
-import type { BestDocument } from '../best-documents.js';
+import type { FoundDocument } from '../../search/leg.js';
 import { Bitset } from '../bitset.js';
 import type { Documents, Renumbered } from '../documents.js';
 import { type Parts, partOf } from '../parts.js';
@@ -76,7 +76,7 @@ export class VectorIndex {
   }
 
   /** The cosines of given rows' best vectors, best first; rows without a vector are left out. */
-  scoresOf(vector: Float32Array, rows: ArrayLike<number>, documents: Documents): BestDocument[] {
+  scoresOf(vector: Float32Array, rows: ArrayLike<number>, documents: Documents): FoundDocument[] {
     const keeps = new Bitset();
     for (let i = 0; i < rows.length; i += 1) keeps.add(rows[i] ?? 0);
     return cosinesOf(this.#searched, { vector, depth: Math.max(1, rows.length), keeps, documents });

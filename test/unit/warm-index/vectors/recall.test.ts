@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { Bitset } from '../../../../src/warm-index/bitset.js';
 import { Documents } from '../../../../src/warm-index/documents.js';
 import { VectorIndex } from '../../../../src/warm-index/vectors/vector-index.js';
-import { clustered, seeded } from './clustered.js';
+import { seededRandom } from '../../../support/search.js';
+import { clustered } from './clustered.js';
 
 const COUNT = 100_000;
 const QUERIES = 50;
@@ -11,7 +12,7 @@ const SHARES = [1, 2, 10, 100, 1_000];
 /** Two indexes of the same vectors: one with a graph, and one that compares all. */
 class Pair {
   readonly documents = new Documents();
-  readonly random = seeded(5);
+  readonly random = seededRandom(5);
   readonly make: () => Float32Array;
   readonly graphed: VectorIndex;
   readonly exact: VectorIndex;

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Bitset } from '../../../../src/warm-index/bitset.js';
 import { VectorIndex } from '../../../../src/warm-index/vectors/vector-index.js';
-import { clustered, seeded } from './clustered.js';
+import { seededRandom } from '../../../support/search.js';
+import { clustered } from './clustered.js';
 import { Judged, recallOfTen } from './naive.js';
 
 const DIMENSIONS = 40;
 
 function filled(documents: number, { graphFrom = 10_000, seed = 1 } = {}) {
-  const random = seeded(seed);
+  const random = seededRandom(seed);
   const make = clustered(DIMENSIONS, random);
   const judged = new Judged({ dimensions: DIMENSIONS, graphFrom, threads: 2 });
   for (let i = 0; i < documents; i += 1) {

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
 import { VectorStore } from '../../../../src/warm-index/vectors/vector-store.js';
-import { clustered, seeded } from './clustered.js';
+import { seededRandom } from '../../../support/search.js';
+import { clustered } from './clustered.js';
 import { cosine } from './naive.js';
 
 /** So small that three memories are needed for some hundred vectors. */
 const BLOCK_BYTES = 131_072;
 
 test.each([1, 31, 32, 33, 256])('cosines of %i dimensions, of places in several memories', (dimensions) => {
-  const make = clustered(dimensions, seeded(dimensions));
+  const make = clustered(dimensions, seededRandom(dimensions));
   const store = new VectorStore(dimensions, BLOCK_BYTES);
   const vectors = Array.from({ length: dimensions > 100 ? 600 : 3_000 }, () => make());
   for (const [place, vector] of vectors.entries()) store.write(place, store.numbersOf(vector));
