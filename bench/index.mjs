@@ -1,6 +1,8 @@
 // npm run bench:index -- [--passages 1000000] [--vectors-only] …: the warm index alone, in process, fed from a generator
 // without a database: how soon it is built, what memory it takes, how quick and how sure it is.
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseFilter } from '../dist/search/filter/parse.js';
 import { fuseRrf } from '../dist/search/fusion.js';
@@ -19,6 +21,8 @@ const USAGE = `npm run bench:index -- [options]
   --dims 1024            dimensions of a vector
   --queries 50           how many queries
   --vectors-only         without texts
+  --on-disk              vectors in a file from the beginning on, as beyond the memory that the index may take
+  --threads 2            that add to the graph
   --replace-percent 0    at the end so many of 100 documents are removed and added again, and all is measured once more
   --max-seconds 7200     begins no further step after this
   --keep-free-mib 1500   stops when the machine has less memory left
@@ -32,6 +36,8 @@ const { values } = parseArgs({
     dims: { type: 'string', default: '1024' },
     queries: { type: 'string', default: '50' },
     'vectors-only': { type: 'boolean', default: false },
+    'on-disk': { type: 'boolean', default: false },
+    threads: { type: 'string', default: '2' },
     'replace-percent': { type: 'string', default: '0' },
     'max-seconds': { type: 'string', default: '7200' },
     'keep-free-mib': { type: 'string', default: '1500' },
@@ -64,7 +70,9 @@ const MODES = withTexts ? ['vector', 'text', 'hybrid'] : ['vector'];
 const [passages, dimensions, queries] = [count('passages', 1), count('dims', 2), count('queries', 1)];
 const corpus = makeCorpus({ passages, dimensions, queries, seed: count('seed', 1) });
 const truth = new Truth(corpus);
-const replica = new Replica({ analyzer: createAnalyzer('english'), dimensions, graphFrom: GRAPH_FROM });
+const threads = count('threads', 1);
+const replica = new Replica({ analyzer: createAnalyzer('english'), dimensions, graphFrom: GRAPH_FROM, threads });
+const directory = values['on-disk'] ? mkdtempSync(join(tmpdir(), 'acervo-bench-index-')) : undefined;
 
 /** As the product reads it from its database. */
 function replicaDocument(number, revision, { vector, ranks }) {
@@ -175,7 +183,7 @@ function replace(percent) {
   return seconds;
 }
 
-const shape = { passages, dimensions, queries, texts: withTexts };
+const shape = { passages, dimensions, queries, texts: withTexts, on_disk: directory !== undefined, threads };
 const result = { machine: machine(), shape, steps: [] };
 print(`# Bench of the warm index\n\n\`${JSON.stringify({ ...result.machine, ...shape })}\``);
 const [startedMs, maxSeconds] = [performance.now(), count('max-seconds', 1)];
@@ -191,6 +199,7 @@ while (truth.known < passages && stopped === undefined) {
     made.push(replicaDocument(number, 1, document));
   }
   const seconds = apply(made);
+  if (directory !== undefined) replica.moveVectorsToDisk(join(directory, 'vectors'));
   built += seconds;
   stepSeconds += seconds;
   if (truth.known === steps[0]) {
@@ -217,5 +226,7 @@ if (values.json) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\
 const faults = [...result.steps, ...(result.replaced ? [result.replaced] : [])].flatMap((step) =>
   step.cells.flatMap((cell) => cell.faults.map((fault) => `${step.documents}: ${fault}`)),
 );
+replica.close();
+if (directory !== undefined) rmSync(directory, { recursive: true });
 if (faults.length > 0) print(`## WRONG ANSWERS: ${faults.length}\n\n${faults.slice(0, 20).join('\n')}`);
 process.exit(faults.length > 0 ? 1 : 0);

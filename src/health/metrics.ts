@@ -34,6 +34,7 @@ export interface Metrics {
   sessionsAbandoned: Counter;
   warmIndexDocuments: Gauge<'corpus'>;
   warmIndexBytes: Gauge;
+  warmIndexDiskBytes: Gauge;
   warmIndexLag: Gauge;
   warmIndexRestarts: Counter;
   liveConnections: Gauge;
@@ -133,6 +134,7 @@ export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAG
     ),
     warmIndexDocuments: gauge('warm_index_documents', 'Documents that the warm index holds.', ['corpus']),
     warmIndexBytes: gauge('warm_index_bytes', 'Memory that the warm index takes, as it reckons.'),
+    warmIndexDiskBytes: gauge('warm_index_disk_bytes', 'Disk that vectors take which did not fit into that memory.'),
     warmIndexLag: gauge(
       'warm_index_lag_seconds',
       'Seconds since the warm index had taken in everything that was in the audit log.',

@@ -42,6 +42,9 @@ export const healthReportSchema = z
       vectors: z.int().optional(),
       memory_bytes: z.int().optional(),
       max_memory_bytes: z.int().optional(),
+      disk_bytes: z.int().optional().meta({
+        description: 'Of vectors that did not fit into its memory: they lie in a file, their graph in memory.',
+      }),
       lag_seconds: z.number().optional(),
     }),
     memory: z.object({ rss_bytes: z.int(), heap_used_bytes: z.int(), external_bytes: z.int() }),

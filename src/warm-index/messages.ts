@@ -37,12 +37,16 @@ export interface Calls {
   search: { request: ReplicaQuery; answer: ReplicaLegs | undefined };
   save: { request: Place; answer: undefined };
   measure: { request: undefined; answer: Measure };
+  /** True: vectors that were in memory lie on disk from now on. */
+  move_to_disk: { request: undefined; answer: boolean };
 }
 
 export interface Measure {
   documents: Record<Searched, number>;
   vectors: number;
   memory_bytes: number;
+  /** Of vectors that did not fit into memory. */
+  disk_bytes: number;
 }
 
 export type Call = {

@@ -7,6 +7,7 @@ import type { Metrics } from '../health/metrics.js';
 import { digestOf } from '../http/digest.js';
 import type { Database } from '../surreal/database.js';
 import { sharedSecret } from '../surreal/secrets.js';
+import { forgetSnapshots } from './snapshot/forget.js';
 import { InProcessWarmIndex } from './warm-index.js';
 
 interface Opening {
@@ -28,14 +29,18 @@ export async function openWarmIndex(
   { warmIndex, database, dataDir, language, faultPoint }: Config,
   { db, control, space, metrics, log }: Opening,
 ): Promise<InProcessWarmIndex | undefined> {
-  if (warmIndex.mode === 'off') return undefined;
+  const directory = join(dataDir, 'warm-index', database.database);
+  if (warmIndex.mode === 'off') {
+    forgetSnapshots(directory, log);
+    return undefined;
+  }
   // A secret of the installation: a database of the same name that was made anew has another.
   const secret = await sharedSecret(control, 'cursor');
   return new InProcessWarmIndex({
     ...{ db, metrics, log, faultPoint },
     identity: { database: digestOf([secret, database.namespace, database.database]), space: space.slug, language },
     dimensions: space.dimensions,
-    directory: join(dataDir, 'warm-index', database.database),
+    directory,
     maxMemoryBytes: warmIndex.mode === 'on' ? undefined : warmIndex.maxMemoryBytes || halfOfMemory(),
   });
 }

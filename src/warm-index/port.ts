@@ -8,7 +8,7 @@ import type { Measure } from './messages.js';
  */
 export type WarmState = 'off' | 'building' | 'ready' | 'declined' | 'failed';
 
-export interface WarmReport extends Partial<Pick<Measure, 'documents' | 'vectors' | 'memory_bytes'>> {
+export interface WarmReport extends Partial<Pick<Measure, 'documents' | 'vectors' | 'memory_bytes' | 'disk_bytes'>> {
   state: WarmState;
   /** Seconds since everything that was in the audit log had been taken in. */
   lag_seconds?: number;

@@ -8,7 +8,7 @@ import { FilterColumns } from './filter/columns.js';
 import type { Parts } from './parts.js';
 import type { Analyzer } from './text/analyzer.js';
 import { Postings } from './text/postings.js';
-import { VectorIndex } from './vectors/vector-index.js';
+import { type IndexFiles, VectorIndex } from './vectors/vector-index.js';
 
 /** One search over one corpus, with all choices made that need no counts. */
 export interface ReplicaQuery {
@@ -52,11 +52,23 @@ const SLICE_VECTORS = 16;
 /** What a replica is made of, on disk. */
 export type ReplicaParts = Record<'documents' | 'columns' | 'postings' | 'vectors', Parts>;
 
+export interface ReplicaSize {
+  documents: number;
+  vectors: number;
+  /** Rows of what was changed or removed. */
+  dead: number;
+  /** Memory. */
+  bytes: number;
+  diskBytes: number;
+}
+
 export interface ReplicaOptions {
   analyzer: Analyzer;
   dimensions: number;
   /** Live vectors from which on a graph is worth its memory. */
   graphFrom: number;
+  /** Threads that add to it; 1 when left out. */
+  threads?: number;
 }
 
 /** The documents of one corpus in memory: what both legs of a search need, and nothing that it could not do without. */
@@ -150,13 +162,14 @@ export class Replica {
     return { ...leg, documents: withCompleted(leg.documents, added) };
   }
 
-  get size(): { documents: number; vectors: number; dead: number; bytes: number } {
+  get size(): ReplicaSize {
     const [documents, columns, postings, vectors] = [this.#documents, this.#columns, this.#postings, this.#vectors];
     return {
       documents: documents.size,
       vectors: vectors.size,
       dead: documents.rows - documents.size,
       bytes: documents.bytes + columns.bytes + postings.bytes + vectors.bytes,
+      diskBytes: vectors.diskBytes,
     };
   }
 
@@ -178,7 +191,22 @@ export class Replica {
     this.#vectors.saveGraph(path);
   }
 
-  /** All of it but the graph, as views: to be written away before anything else is done. */
+  /** The vectors lie in a file from now on, unless they do already: see `VectorIndex`. @throws Error of the system */
+  moveVectorsToDisk(path: string): boolean {
+    return this.#vectors.moveToDisk(path);
+  }
+
+  /** The file of the vectors, which is a part of the dump at any time after it; undefined while they lie in memory. */
+  get vectorsPath(): string | undefined {
+    return this.#vectors.vectorsPath;
+  }
+
+  /** Removes its file. It must not be used any more. */
+  close(): void {
+    this.#vectors.close();
+  }
+
+  /** All of it but its files, as views: to be written away before anything else is done. */
   dump(): ReplicaParts {
     return {
       documents: this.#documents.dump(),
@@ -188,13 +216,13 @@ export class Replica {
     };
   }
 
-  /** @throws Error when the parts are not those of a dump */
-  static load(parts: ReplicaParts, options: ReplicaOptions, graphPath: string | undefined): Replica {
+  /** @throws Error when the parts or the files are not those of a dump */
+  static load(parts: ReplicaParts, options: ReplicaOptions, files?: IndexFiles): Replica {
     const replica = new Replica(options);
     replica.#documents = Documents.load(parts.documents);
     replica.#columns = FilterColumns.load(parts.columns);
     replica.#postings = Postings.load(parts.postings);
-    replica.#vectors = VectorIndex.load(parts.vectors, options, graphPath);
+    replica.#vectors = VectorIndex.load(parts.vectors, options, files);
     return replica;
   }
 }

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Searched } from '../search/compile.js';
@@ -6,14 +5,16 @@ import { UnsupportedFilterError } from './filter/unsupported.js';
 import type { Calls, Measure, OpenRequest, Place } from './messages.js';
 import type { Parts } from './parts.js';
 import { Replica, type ReplicaLegs, type ReplicaOptions } from './replica.js';
-import { makeDirectory } from './snapshot/directory.js';
+import { makeDirectory, removeWorking, workingDirectory } from './snapshot/directory.js';
 import { readSnapshot } from './snapshot/read.js';
 import type { WriterData } from './snapshot/writer.js';
 import { createAnalyzer } from './text/analyzer.js';
 
 const CORPORA: readonly Searched[] = ['document', 'decision'];
 const graphFile = (of: Searched): string => `${of}-graph`;
-const unsavedGraph = (directory: string, of: Searched): string => join(directory, `${graphFile(of)}.unsaved`);
+const vectorsFile = (of: Searched): string => `${of}-vectors`;
+const unsavedGraph = (directory: string, of: Searched): string => join(workingDirectory(directory), graphFile(of));
+const workingVectors = (directory: string, of: Searched): string => join(workingDirectory(directory), vectorsFile(of));
 
 /** The replicas of all corpora, as the worker thread holds them. */
 export class Replicas {
@@ -28,12 +29,13 @@ export class Replicas {
 
   /** Begins with what lies on disk, if it is whole and of this database; else with nothing. */
   open({ identity, dimensions, graphFrom, directory, restore }: OpenRequest): Calls['open']['answer'] {
+    this.close();
     const analyzer = createAnalyzer(identity.language);
     const options: ReplicaOptions = { analyzer, dimensions, graphFrom };
     this.#replicas = new Map(CORPORA.map((of) => [of, new Replica(options)]));
     this.#directory = directory;
-    // A save that was cut off leaves them, with what may have been deleted since.
-    if (directory !== undefined) for (const of of CORPORA) rmSync(unsavedGraph(directory, of), { force: true });
+    // A process that was killed leaves them, with what may have been deleted since.
+    if (directory !== undefined) removeWorking(directory);
     this.#identity = { ...identity, analyzer: analyzer.version, dimensions: String(dimensions) };
     const found = directory === undefined || !restore ? undefined : readSnapshot(directory, this.#identity);
     if (found === undefined) return { place: undefined, refused: undefined };
@@ -48,7 +50,10 @@ export class Replicas {
             postings: partsOf('postings'),
             vectors: partsOf('vectors'),
           };
-          return [of, Replica.load(parts, options, found.filePath(graphFile(of)))];
+          const files = { graph: found.filePath(graphFile(of)), vectors: found.filePath(vectorsFile(of)) };
+          const workingPath = directory && workingVectors(directory, of);
+          if (directory !== undefined && files.vectors !== undefined) makeDirectory(workingDirectory(directory));
+          return [of, Replica.load(parts, options, { ...files, workingPath })];
         }),
       );
     } catch (error) {
@@ -84,14 +89,17 @@ export class Replicas {
     if (directory === undefined) return Promise.resolve();
     const parts: Record<string, Parts> = {};
     const files: WriterData['files'] = [];
-    makeDirectory(directory);
     for (const [of, replica] of this.#replicas) {
       if (replica.size.dead > 0) replica.compact();
       for (const [name, structure] of Object.entries(replica.dump())) parts[`${of}.${name}`] = copied(structure);
+      // It goes on changing while it is copied: what changes is in the log behind the place, and read again from there.
+      if (replica.vectorsPath !== undefined)
+        files.push({ name: vectorsFile(of), from: replica.vectorsPath, keep: true });
       if (!replica.hasGraph) continue;
+      makeDirectory(workingDirectory(directory));
       const from = unsavedGraph(directory, of);
       replica.saveGraph(from);
-      files.push({ name: graphFile(of), from });
+      files.push({ name: graphFile(of), from, keep: false });
     }
     const counts = Object.fromEntries(CORPORA.map((of) => [of, this.#of(of).size.documents]));
     return written({
@@ -102,6 +110,23 @@ export class Replicas {
     });
   }
 
+  /**
+   * Puts the vectors of all corpora into files. @returns whether that freed any memory
+   * @throws Error of the system: those of a corpus are still in memory
+   */
+  moveToDisk(): boolean {
+    const directory = this.#directory;
+    if (directory === undefined) return false;
+    makeDirectory(workingDirectory(directory));
+    const moved = [...this.#replicas].map(([of, replica]) => replica.moveVectorsToDisk(workingVectors(directory, of)));
+    return moved.includes(true);
+  }
+
+  /** Removes the files that are of no use to others. They must not be used any more. */
+  close(): void {
+    for (const replica of this.#replicas.values()) replica.close();
+  }
+
   /** A slice of what can wait. @returns whether more is to be done */
   settle(): boolean {
     return [...this.#replicas.values()].some((replica) => replica.settle());
@@ -109,11 +134,12 @@ export class Replicas {
 
   measure(): Measure {
     const sizes = CORPORA.map((of) => ({ of, ...this.#of(of).size }));
-    const sum = (field: 'vectors' | 'bytes') => sizes.reduce((total, size) => total + size[field], 0);
+    const sum = (field: 'vectors' | 'bytes' | 'diskBytes') => sizes.reduce((total, size) => total + size[field], 0);
     return {
       documents: Object.fromEntries(sizes.map(({ of, documents }) => [of, documents])) as Measure['documents'],
       vectors: sum('vectors'),
       memory_bytes: sum('bytes'),
+      disk_bytes: sum('diskBytes'),
     };
   }
 

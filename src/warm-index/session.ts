@@ -10,6 +10,7 @@ import type { Identity, Measure, Place } from './messages.js';
 import type { WarmReport, WarmState } from './port.js';
 import { Refresher, type Stale } from './refresher.js';
 import type { ReplicaLegs, ReplicaQuery } from './replica.js';
+import { forgetSnapshots } from './snapshot/forget.js';
 import { SnapshotKeeper } from './snapshot-keeper.js';
 import { idsOf, readDocuments } from './source.js';
 import { IndexThread } from './thread.js';
@@ -108,7 +109,9 @@ export class Session {
         throw error;
       }
       this.#state = 'declined';
+      await this.#snapshots.settled();
       this.#thread.stop();
+      this.#forget();
       this.#options.log.warn({ max_memory_bytes: this.#options.maxMemoryBytes }, error.message);
     }
   }
@@ -239,16 +242,42 @@ export class Session {
     return this.#thread.call('search', query);
   }
 
-  /** @throws DeclinedError when it takes more memory than it may */
+  /** @throws DeclinedError when it takes more memory than it may, even with its vectors on disk */
   async #weigh(): Promise<void> {
-    const { metrics, maxMemoryBytes } = this.#options;
+    const { maxMemoryBytes = Number.POSITIVE_INFINITY, log } = this.#options;
+    if ((await this.#measured()).memory_bytes <= maxMemoryBytes) return;
+    const moved = await this.#thread.call('move_to_disk', undefined).catch((error: unknown) => {
+      log.warn({ err: error }, 'the vectors of the warm index could not be put on disk');
+      return false;
+    });
+    const { memory_bytes, disk_bytes } = await this.#measured();
+    if (memory_bytes > maxMemoryBytes)
+      throw new DeclinedError('the warm index does not fit into its memory; the database answers searches');
+    if (moved) log.info({ memory_bytes, disk_bytes }, 'the vectors of the warm index lie on disk from now on');
+  }
+
+  async #measured(): Promise<Measure> {
     const measure = await this.#thread.call('measure', undefined);
     this.#measure = measure;
-    for (const of of CORPORA) metrics.warmIndexDocuments.set({ corpus: of }, measure.documents[of]);
-    metrics.warmIndexBytes.set(measure.memory_bytes);
+    this.#show(measure);
+    return measure;
+  }
+
+  #show({ documents, memory_bytes, disk_bytes }: Omit<Measure, 'vectors'>): void {
+    const { metrics } = this.#options;
+    for (const of of CORPORA) metrics.warmIndexDocuments.set({ corpus: of }, documents[of]);
+    metrics.warmIndexBytes.set(memory_bytes);
+    metrics.warmIndexDiskBytes.set(disk_bytes);
     if (this.#follower !== undefined) metrics.warmIndexLag.set(this.#follower.lagSeconds);
-    if (maxMemoryBytes === undefined || measure.memory_bytes <= maxMemoryBytes) return;
-    throw new DeclinedError('the warm index does not fit into its memory; the database answers searches');
+  }
+
+  /** Nothing follows the log any more: what there was must not be taken for an index, nor outlive what is deleted. */
+  #forget(): void {
+    const { directory, log, metrics } = this.#options;
+    this.#measure = undefined;
+    this.#show({ documents: { document: 0, decision: 0 }, memory_bytes: 0, disk_bytes: 0 });
+    metrics.warmIndexLag.set(0);
+    if (directory !== undefined) forgetSnapshots(directory, log);
   }
 
   report(): WarmReport {
@@ -260,6 +289,7 @@ export class Session {
         documents: measure.documents,
         vectors: measure.vectors,
         memory_bytes: measure.memory_bytes,
+        disk_bytes: measure.disk_bytes,
       }),
       ...(this.#follower && { lag_seconds: this.#follower.lagSeconds }),
       ...(maxMemoryBytes !== undefined && { max_memory_bytes: maxMemoryBytes }),

@@ -29,6 +29,11 @@ export class SnapshotKeeper {
     if (this.#dirty && this.#saving === undefined && performance.now() - this.#savedMs >= pauseMs) this.#begin();
   }
 
+  /** Resolves when none is being written. Never throws. */
+  async settled(): Promise<void> {
+    await this.#saving;
+  }
+
   /** Writes what has not been written, and waits for it. Never throws: without a snapshot the next start takes longer. */
   async close(): Promise<void> {
     await this.#saving;

@@ -34,6 +34,8 @@ function answer(call: Call): unknown {
       return replicas.save(call.request);
     case 'measure':
       return replicas.measure();
+    case 'move_to_disk':
+      return replicas.moveToDisk();
   }
 }
 
@@ -48,6 +50,7 @@ async function answered(call: Call): Promise<Answer> {
 port.on('message', (call: Call | 'stop') => {
   if (call === 'stop') {
     port.close();
+    replicas.close();
     if (idle !== undefined) clearImmediate(idle);
     return;
   }

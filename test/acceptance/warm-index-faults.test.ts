@@ -54,6 +54,12 @@ async function expectWarm(product: Product, expected: { id: string; content: str
   await expectRight(product, expected);
 }
 
+/** The report, once it counts so many vectors: it is made every few seconds. */
+async function weighed(product: Product, vectors: number) {
+  await waitFor('it to be weighed', async () => (await reportOf(product)).vectors === vectors, 20_000);
+  return reportOf(product);
+}
+
 const restarts = async (product: Product) => {
   const { text } = await product.call('GET', '/metrics');
   return Number(/^acervo_warm_index_restarts_total (\d+)/m.exec(text)?.[1]);
@@ -173,6 +179,61 @@ describe.skipIf(unavailable || isCold)('faults of the warm index', () => {
     const again = known(await product.restart({ ACERVO_FAULT_POINT: '' }));
     expect(logged(again, 'cannot be used')).toEqual([]);
     await expectWarm(again, [...documents, { id: 'd120', content: `${wordOf(120)} estuary` }]);
+  });
+
+  it('keeps its vectors on disk where memory does not hold them, over restarts and a kill -9', async () => {
+    const LONG = 1024;
+    const longVector = (n: number) => unitVector(seededRandom(n), LONG);
+    const rows = Array.from({ length: 600 }, (_, n) => ({
+      ...documents[n % 120]!,
+      id: `l${n}`,
+      vector: longVector(n),
+    }));
+    const product = await start({ ACERVO_EMBEDDING_DIMENSIONS: String(LONG) });
+    await warmed(product);
+    await load(product, rows);
+    const { memory_bytes = 0, disk_bytes } = await weighed(product, 600);
+    expect(disk_bytes).toBe(0);
+    await product.stop();
+    const nearest = async (from: Product, n: number, filter?: object) => {
+      const body = { vector: longVector(n), limit: 1, ...(filter && { filter }) };
+      const { hits } = await fromMemory(from, body);
+      return hits.map(({ id, score }) => [id, Math.round(score * 1000)]);
+    };
+    const expectOnDisk = async (from: Product) => {
+      await warmed(from);
+      const report = await reportOf(from);
+      expect(report).toMatchObject({ state: 'ready', disk_bytes: 600 * LONG * 2 });
+      expect(report.memory_bytes).toBeLessThan(memory_bytes - 300_000);
+      for (const n of [7, 300, 599]) expect(await nearest(from, n)).toEqual([[`l${n}`, 1000]]);
+      expect(await nearest(from, 300, { 'metadata.n': 60 })).toEqual([['l300', 1000]]);
+    };
+
+    const limit = { ACERVO_WARM_INDEX_MAX_BYTES: String(memory_bytes - 300_000) };
+    const small = known(await product.restart(limit));
+    await expectOnDisk(small);
+    expect(logged(small, 'lie on disk from now on')).toHaveLength(1);
+    await load(small, [{ ...documents[0]!, id: 'l8', vector: longVector(1008) }]);
+    expect(await nearest(small, 1008)).toEqual([['l8', 1000]]);
+    expect((await small.call('DELETE', '/v1/knowledge/l9')).status).toBe(204);
+    expect((await nearest(small, 9))[0]![0]).not.toBe('l9');
+    // A snapshot needs a row that nothing can come before any more: 16 s, which one ring waits for.
+    const { body } = await knowledgeOf(small).post({ id: 'l1011', content: 'estuary', vector: longVector(1011) });
+    if (onStack) await settled(small, body.audit_id!);
+    await small.stop();
+
+    const again = known(await small.restart());
+    await warmed(again);
+    if (onStack) expect(restored(again)).toBe(true);
+    expect(logged(again, 'cannot be used')).toEqual([]);
+    expect(await nearest(again, 1011)).toEqual([['l1011', 1000]]);
+    await expectOnDisk(again);
+    await load(again, [{ ...documents[0]!, id: 'l10', vector: longVector(1010) }]);
+    await again.stop('SIGKILL');
+    const third = known(await again.restart());
+    await expectOnDisk(third);
+    expect(await nearest(third, 1010)).toEqual([['l10', 1000]]);
+    expect(await nearest(third, 1008)).toEqual([['l8', 1000]]);
   });
 
   it('declines what does not fit into its memory, from the beginning or while it grows', async () => {

@@ -9,8 +9,10 @@ import { waitFor } from './stack-servers.js';
 export interface WarmReport {
   state: string;
   documents?: { document: number; decision: number };
+  vectors?: number;
   memory_bytes?: number;
   max_memory_bytes?: number;
+  disk_bytes?: number;
   lag_seconds?: number;
 }
 

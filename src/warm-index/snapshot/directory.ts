@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 export const MANIFEST = 'manifest.json';
@@ -57,6 +67,14 @@ export function remove(path: string): void {
   } catch (error) {
     if (codeOf(error) !== 'ENOTEMPTY') throw error;
   }
+}
+
+/** Files of a running process, which no other has a use for. */
+export const workingDirectory = (dir: string): string => join(dir, 'working');
+
+/** Removes what a process may have left in `workingDirectory`. @throws Error of the system */
+export function removeWorking(dir: string): void {
+  rmSync(workingDirectory(dir), { recursive: true, force: true });
 }
 
 /** Makes names in a directory survive a power cut: fsync of a file does not cover its name. */

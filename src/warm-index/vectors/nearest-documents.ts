@@ -4,7 +4,7 @@ import type { Documents } from '../documents.js';
 import { bestAmong } from './best-slots.js';
 import type { PendingGraph } from './pending-graph.js';
 import type { Places } from './places.js';
-import type { VectorStore } from './vector-store.js';
+import { numbersOf, type VectorStore } from './store.js';
 
 export interface VectorQuery {
   /** float[dimensions] of unit length */
@@ -35,8 +35,6 @@ interface Searched {
 /** Neighbours for each document that is wanted, were all spread evenly: int8 and the graph do not order them exactly. */
 const SLACK = 3;
 const LEAST_FETCH = 128;
-/** How many vectors are compared in the time that the graph takes for one neighbour. Measured: sqrt(37 k N) is where both meet. */
-const COST_OF_A_NEIGHBOUR = 12;
 const GROWTH = 4;
 /**
  * Neighbours that match, of as many as would were the filter indifferent to the query. Where fewer do, the best that match lie
@@ -48,7 +46,7 @@ const INT8_ERROR = 0.005;
 
 /** The `depth` nearest documents: by the graph where that is quicker than comparing all that may match. */
 export function nearestDocuments(searched: Searched, query: VectorQuery): FoundByVector {
-  const numbers = searched.store.numbersOf(query.vector);
+  const numbers = numbersOf(query.vector, searched.pending.options.dimensions);
   return byGraph(searched, numbers, query) ?? exactly(searched, numbers, query);
 }
 
@@ -111,8 +109,8 @@ function byGraph(searched: Searched, numbers: Int16Array, query: VectorQuery): F
 }
 
 /** In comparisons of vectors. A graph of many that were removed is walked through them. */
-function costOf({ places, pending }: Searched, fetch: number, share: number): number {
-  return fetch * COST_OF_A_NEIGHBOUR * (places.length / places.size) + pending.waitingCount * share;
+function costOf({ store, places, pending }: Searched, fetch: number, share: number): number {
+  return fetch * store.comparedPerNeighbour * (places.length / places.size) + pending.waitingCount * share;
 }
 
 /** What may match: of the graph's neighbours, `near` of them, and then of those places that it does not hold. */
@@ -132,5 +130,5 @@ function kept({ places: all, pending }: Searched, neighbours: Uint32Array, { kee
 
 /** The cosines of the best vectors of rows, best first; rows without a vector are left out. */
 export function cosinesOf(searched: Searched, query: Omit<VectorQuery, 'minScore'>): FoundDocument[] {
-  return exactly(searched, searched.store.numbersOf(query.vector), query).documents;
+  return exactly(searched, numbersOf(query.vector, searched.pending.options.dimensions), query).documents;
 }

@@ -2,10 +2,22 @@ import type { FoundDocument } from '../../search/leg.js';
 import { Bitset } from '../bitset.js';
 import type { Documents, Renumbered } from '../documents.js';
 import { type Parts, partOf } from '../parts.js';
+import { FileStore } from './file-store.js';
+import { MemoryStore } from './memory-store.js';
 import { cosinesOf, type FoundByVector, nearestDocuments, type VectorQuery } from './nearest-documents.js';
 import { type GraphOptions, PendingGraph } from './pending-graph.js';
 import { Places } from './places.js';
-import { VectorStore } from './vector-store.js';
+import { numbersOf, type VectorStore } from './store.js';
+
+/** Where the files of a snapshot lie, checksums compared. */
+export interface IndexFiles {
+  /** What `saveGraph` wrote with the dump; without one, all vectors are pending. */
+  graph?: string | undefined;
+  /** A copy of what `vectorsPath` named, made at or after the dump. */
+  vectors?: string | undefined;
+  /** Where the vectors go on then. */
+  workingPath?: string | undefined;
+}
 
 export type VectorIndexOptions = Pick<GraphOptions, 'dimensions'> & Partial<GraphOptions>;
 
@@ -21,7 +33,7 @@ export class VectorIndex {
   #pending: PendingGraph;
 
   constructor({ dimensions, graphFrom = GRAPH_FROM, threads = 1 }: VectorIndexOptions) {
-    this.#store = new VectorStore(dimensions);
+    this.#store = new MemoryStore(dimensions);
     this.#pending = new PendingGraph({ dimensions, graphFrom, threads });
   }
 
@@ -38,6 +50,10 @@ export class VectorIndex {
     return this.#store.bytes + this.#places.bytes + this.#pending.bytes;
   }
 
+  get diskBytes(): number {
+    return this.#store.diskBytes;
+  }
+
   has(slot: number): boolean {
     return this.#places.placeOf(slot) !== undefined;
   }
@@ -48,7 +64,7 @@ export class VectorIndex {
    * @throws RangeError when the slot has a vector, or the vector other dimensions, no direction or what is no number
    */
   add(slot: number, vector: Float32Array): void {
-    const numbers = this.#store.numbersOf(vector);
+    const numbers = numbersOf(vector, this.#pending.options.dimensions);
     const place = this.#places.take(slot);
     this.#store.write(place, numbers);
     this.#pending.add(place);
@@ -57,7 +73,9 @@ export class VectorIndex {
   /** Does nothing when the slot has no vector. */
   remove(slot: number): void {
     const place = this.#places.leave(slot);
-    if (place !== undefined) this.#pending.remove(place);
+    if (place === undefined) return;
+    this.#store.clear(place);
+    this.#pending.remove(place);
   }
 
   /**
@@ -105,14 +123,34 @@ export class VectorIndex {
     }
     const places = this.#places.all();
     compacted.#places = new Places(places.map((place) => renumbered[place] ?? 0));
-    places.forEach((place, index) => {
-      compacted.#store.write(index, this.#store.read(place));
-      compacted.#pending.add(index);
-    });
+    compacted.#store = this.#store.compacted(places);
+    for (let place = 0; place < places.length; place += 1) compacted.#pending.add(place);
     return compacted;
   }
 
-  /** All of it but the graph, as views: to be written away, with `saveGraph`, before anything else is done to it. */
+  /**
+   * From now on the vectors lie in a file, and only their graph in memory. Blocks the thread: a second for each 1 or 2 GB.
+   * @param path of a file that is made anew; this index alone uses it
+   * @returns false when they lie there already, or there are none
+   * @throws Error of the system, such as ENOSPC: they are still in memory
+   */
+  moveToDisk(path: string): boolean {
+    if (!(this.#store instanceof MemoryStore) || this.size === 0) return false;
+    this.#store = FileStore.holding(this.#store, path);
+    return true;
+  }
+
+  /** The file in which the vectors lie, and go on changing; undefined while they lie in memory. */
+  get vectorsPath(): string | undefined {
+    return this.#store instanceof FileStore ? this.#store.path : undefined;
+  }
+
+  /** Removes the file of the vectors. It must not be used any more. */
+  close(): void {
+    if (this.#store instanceof FileStore) this.#store.remove();
+  }
+
+  /** All of it but the graph and what lies in a file, as views: to be written away, with `saveGraph`, before anything else is done to it. */
   dump(): Parts {
     return { ...this.#store.dump(), slots: this.#places.slotOfPlace, waiting: this.#pending.waiting.words };
   }
@@ -126,21 +164,25 @@ export class VectorIndex {
     this.#pending.graph?.save(path);
   }
 
-  /**
-   * @param graphPath the file that `saveGraph` wrote with this dump, its checksum compared; without one, all is pending
-   * @throws Error when the parts or the file are not those of a dump
-   */
-  static load(parts: Parts, options: VectorIndexOptions, graphPath?: string): VectorIndex {
+  /** @throws Error when the parts or the files are not those of a dump; Error of the system */
+  static load(parts: Parts, options: VectorIndexOptions, files: IndexFiles = {}): VectorIndex {
     const index = new VectorIndex(options);
-    index.#store = VectorStore.load(parts, options.dimensions);
     index.#places = new Places(partOf(parts, 'slots', Uint32Array).slice());
+    index.#store = storeOf(parts, options.dimensions, files);
     if (index.#places.length !== index.#store.places) throw new Error('there are other places than vectors');
-    if (graphPath === undefined) {
+    if (files.graph === undefined) {
       for (const place of index.#places.all()) index.#pending.add(place);
     } else {
       const held = { waiting: new Bitset(partOf(parts, 'waiting', Uint32Array).slice()), size: index.size };
-      index.#pending = PendingGraph.load(graphPath, index.#pending.options, held);
+      index.#pending = PendingGraph.load(files.graph, index.#pending.options, held);
     }
     return index;
   }
+}
+
+function storeOf(parts: Parts, dimensions: number, { vectors, workingPath }: IndexFiles): VectorStore {
+  if (vectors === undefined) return MemoryStore.load(parts, dimensions);
+  if (workingPath === undefined) throw new Error('there is no place for the vectors');
+  const places = partOf(parts, 'places', Float64Array)[0] ?? 0;
+  return FileStore.copyOf(vectors, { path: workingPath, dimensions, places });
 }

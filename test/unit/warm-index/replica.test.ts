@@ -1,5 +1,8 @@
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { COLUMNS, type Filter } from '../../../src/search/filter/ast.js';
 import { evaluateFilter } from '../../../src/search/filter/evaluate.js';
 import { parseFilter } from '../../../src/search/filter/parse.js';
@@ -46,6 +49,7 @@ const steps = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('compact' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reload' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('settle' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('move to disk' as const) }) },
 );
 
 const questions = fc.record({
@@ -160,6 +164,18 @@ function judge(replica: Replica, documents: ReplicaDocument[], asked: fcValue<ty
   }
 }
 
+const directory = mkdtempSync(join(tmpdir(), 'replica-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** What comes back from a snapshot. */
+function reloaded(replica: Replica): Replica {
+  const vectors = replica.vectorsPath && join(directory, 'snapshot');
+  if (vectors !== undefined) copyFileSync(replica.vectorsPath!, vectors);
+  const parts = structuredClone(replica.dump());
+  replica.close();
+  return Replica.load(parts, options, { vectors, workingPath: join(directory, 'vectors') });
+}
+
 describe('a replica', () => {
   it('answers like a judge that looks at every document, whatever has happened to it', () => {
     fc.assert(
@@ -183,10 +199,12 @@ describe('a replica', () => {
               replica.remove(step.id);
             } else if (step.do === 'compact') replica.compact();
             else if (step.do === 'settle') while (replica.settle());
-            else replica = Replica.load(structuredClone(replica.dump()), options, undefined);
+            else if (step.do === 'move to disk') replica.moveVectorsToDisk(join(directory, 'vectors'));
+            else replica = reloaded(replica);
           }
           expect(replica.size.documents).toBe(documents.size);
           for (const question of asked) judge(replica, [...documents.values()], question);
+          replica.close();
         },
       ),
       { numRuns: RUNS },
@@ -208,6 +226,31 @@ describe('a replica', () => {
     replica.remove('secret');
     replica.compact();
     for (const trace of ['xylophon', 'Mrs Example', 'secret']) expect(held().includes(trace)).toBe(false);
+  });
+
+  it.each(['memory', 'disk'])('keeps no vector of what was deleted in %s', (where) => {
+    const replica = new Replica(options);
+    const axis = (at: number) => Float32Array.from({ length: DIMENSIONS }, (_, i) => (i === at ? 1 : 0));
+    const put = (id: string, at: number) =>
+      replica.apply(
+        documentOf(id, 1, {
+          columns: { created_at: '2026-01-01T00:00:00.000Z', revision: 1, metadata: {} },
+          passages: [],
+          whole: axis(at),
+        }),
+      );
+    put('secret', 0);
+    for (let at = 1; at < 4; at += 1) put(`d${at}`, at);
+    if (where === 'disk') expect(replica.moveVectorsToDisk(join(directory, 'secret'))).toBe(true);
+    const held = () =>
+      where === 'disk' ? readFileSync(replica.vectorsPath!) : bytesOf(replica.dump().vectors['vectors.0']!);
+    const written = Buffer.from(Int16Array.of(32_767, ...new Array(DIMENSIONS - 1).fill(0)).buffer);
+    const count = () => Array.from({ length: 4 }, (_, place) => held().readInt16LE(place * 64)).filter(Boolean).length;
+    expect(held().includes(written)).toBe(true);
+    expect(count()).toBe(1);
+    replica.remove('secret');
+    expect(count()).toBe(0);
+    replica.close();
   });
 });
 

@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Bitset } from '../../../../src/warm-index/bitset.js';
+import { Documents } from '../../../../src/warm-index/documents.js';
 import { VectorIndex } from '../../../../src/warm-index/vectors/vector-index.js';
 import { seededRandom } from '../../../support/search.js';
 import { clustered } from './clustered.js';
@@ -238,7 +239,7 @@ describe('from disk', () => {
     const { size, pending } = judged.index;
     const queries = Array.from({ length: 10 }, () => ({ vector: make(), depth: 10 }));
     const expected = queries.map((query) => judged.search(query));
-    judged.index = VectorIndex.load(parts, judged.options, path);
+    judged.index = VectorIndex.load(parts, judged.options, { graph: path });
     expect([judged.index.size, judged.index.pending]).toEqual([size, pending]);
     expect(queries.map((query) => judged.search(query))).toEqual(expected);
     const withGraph = judged.index;
@@ -260,11 +261,11 @@ describe('from disk', () => {
     judged.index.saveGraph(path);
     const other = filled(900, { graphFrom: 1_000 }).judged;
     const { slots, ...rest } = judged.index.dump();
-    expect(() => VectorIndex.load(other.index.dump(), other.options, path)).toThrow('another graph');
+    expect(() => VectorIndex.load(other.index.dump(), other.options, { graph: path })).toThrow('another graph');
     expect(() => VectorIndex.load(rest, judged.options)).toThrow('slots');
     expect(() => VectorIndex.load({ ...rest, slots: slots!.slice(1) }, judged.options)).toThrow('other places');
     expect(() => VectorIndex.load(judged.index.dump(), { dimensions: 100 })).toThrow('another length');
-    expect(() => VectorIndex.load(judged.index.dump(), judged.options, `${path}-none`)).toThrow();
+    expect(() => VectorIndex.load(judged.index.dump(), judged.options, { graph: `${path}-none` })).toThrow();
   });
 
   test('without a graph there is no file', () => {
@@ -272,5 +273,96 @@ describe('from disk', () => {
     const path = graphPath();
     index.saveGraph(path);
     expect([index.hasGraph, existsSync(path)]).toEqual([false, false]);
+  });
+});
+
+describe('with its vectors on disk', () => {
+  const directory = () => mkdtempSync(join(tmpdir(), 'vectors-'));
+  const answers = (judged: Judged, asked: { vector: Float32Array; depth: number; keeps?: Bitset }[]) =>
+    asked.map((query) => judged.search(query).documents);
+
+  test('answers as it did before, whatever changes then, and takes less memory', () => {
+    const { judged, make, random } = filled(3_000, { graphFrom: 1_000 });
+    judged.buildAll();
+    const path = join(directory(), 'vectors');
+    const asked = [undefined, 2, 10, 500].flatMap((modulus) =>
+      Array.from({ length: 5 }, () => ({
+        vector: make(),
+        depth: 10,
+        ...(modulus && { keeps: every(modulus, judged) }),
+      })),
+    );
+    const expected = answers(judged, asked);
+    const { bytes, size } = judged.index;
+    expect(judged.index.moveToDisk(path)).toBe(true);
+    expect(judged.index.moveToDisk(path)).toBe(false);
+    expect(judged.index.vectorsPath).toBe(path);
+    // 40 numbers of 2 bytes, rounded up to what the kernel takes.
+    expect([judged.index.diskBytes, statSync(path).size]).toEqual([size * 128, size * 128]);
+    expect(judged.index.bytes).toBeLessThan(bytes - judged.index.diskBytes / 2);
+    expect(answers(judged, asked)).toEqual(expected);
+
+    for (let i = 0; i < 1_500; i += 1) judged.remove(`d${i}`);
+    for (let i = 2_000; i < 2_500; i += 1) judged.put(`d${i}`, [make()]);
+    judged.compact();
+    for (let i = 0; i < 900; i += 1) judged.remove(`d${Math.floor(random() * 3_000)}`);
+    judged.compact();
+    expect(statSync(path).size).toBe(judged.index.diskBytes);
+    judged.buildAll();
+    for (let i = 0; i < 20; i += 1) {
+      const vector = make();
+      const keeps = every(1 + (i % 3), judged);
+      const found = judged.search({ vector, depth: 10, keeps }).documents;
+      expect(recallOfTen(found, judged.judge({ vector, keeps }))).toBeGreaterThanOrEqual(0.9);
+    }
+    judged.index.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('comes back from a copy that was made while it went on changing, once the changes are taken in again', () => {
+    const { judged, make } = filled(1_200, { graphFrom: 1_000 });
+    judged.buildAll();
+    const at = directory();
+    judged.index.moveToDisk(join(at, 'working'));
+    judged.index.saveGraph(join(at, 'graph'));
+    const [parts, documents, before] = [
+      structuredClone(judged.index.dump()),
+      judged.documents.dump(),
+      judged.index.size,
+    ];
+    const ids = structuredClone(documents);
+    const change = () => {
+      for (let i = 0; i < 40; i += 1)
+        judged.put(
+          `d${i}`,
+          judged.vectors.get(`d${i}`)!.map((own) => own.map((x) => -x)),
+        );
+      for (let i = 0; i < 40; i += 1)
+        judged.put(`n${i}`, [Float32Array.from({ length: DIMENSIONS }, (_, at) => at + i)]);
+    };
+    change();
+    copyFileSync(join(at, 'working'), join(at, 'copy'));
+    judged.index.close();
+    const files = { graph: join(at, 'graph'), vectors: join(at, 'copy'), workingPath: join(at, 'working') };
+    judged.index = VectorIndex.load(parts, judged.options, files);
+    judged.documents = Documents.load(ids);
+    expect(judged.index.size).toBe(before);
+    change();
+    for (let i = 0; i < 10; i += 1) {
+      const vector = make();
+      const { documents: found } = judged.search({ vector, depth: 10 });
+      expect(recallOfTen(found, judged.judge({ vector }))).toBeGreaterThanOrEqual(0.9);
+    }
+    truncateSync(join(at, 'copy'), 128 * 10);
+    expect(() => VectorIndex.load(parts, judged.options, files)).toThrow('too short');
+  });
+
+  test('stays in memory where there is no room, and says why', () => {
+    const { judged, make } = filled(100);
+    const vector = make();
+    const expected = judged.search({ vector, depth: 10 });
+    expect(() => judged.index.moveToDisk(join(directory(), 'nowhere', 'vectors'))).toThrow('ENOENT');
+    expect(judged.index.vectorsPath).toBeUndefined();
+    expect(judged.search({ vector, depth: 10 })).toEqual(expected);
   });
 });

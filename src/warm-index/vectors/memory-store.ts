@@ -1,12 +1,10 @@
 import { type Parts, partOf } from '../parts.js';
 import { type Dots, dotsOver } from './kernel.js';
+import { SCALE, strideOf, type VectorStore } from './store.js';
 
-/** A component of a unit vector becomes a whole number: the error of a cosine is about 1e-5. */
-const SCALE = 32_767;
 const PAGE_BYTES = 65_536;
 /** What 32 bits can address. */
 const MAX_MEMORY_BYTES = 65_536 * PAGE_BYTES;
-const STRIDE_BYTES = 64;
 /** Places that the kernel takes at once. */
 const LIST = 4_096;
 const GROWTH = 1.25;
@@ -20,8 +18,11 @@ interface Block {
   products: Int32Array;
 }
 
-/** Vectors as int16, each at a place of its own, in memory that the kernel reads. Places come and go as the caller says. */
-export class VectorStore {
+/** Vectors in memory that the kernel reads. */
+export class MemoryStore implements VectorStore {
+  readonly diskBytes = 0;
+  /** sqrt(37 k N) vectors are where comparing all and the graph meet. */
+  readonly comparedPerNeighbour = 12;
   readonly #stride: number;
   readonly #header: number;
   readonly #perBlock: number;
@@ -33,12 +34,11 @@ export class VectorStore {
     readonly dimensions: number,
     private readonly blockBytes: number = MAX_MEMORY_BYTES,
   ) {
-    this.#stride = Math.ceil((dimensions * 2) / STRIDE_BYTES) * STRIDE_BYTES;
+    this.#stride = strideOf(dimensions);
     this.#header = this.#stride + LIST * 4;
     this.#perBlock = Math.floor((blockBytes - this.#header) / this.#stride);
   }
 
-  /** One behind the last place that was written. */
   get places(): number {
     return this.#places;
   }
@@ -47,37 +47,23 @@ export class VectorStore {
     return this.#blocks.reduce((sum, { numbers }) => sum + numbers.byteLength, 0);
   }
 
-  /**
-   * Components as whole numbers, rounded up to what the kernel takes by zeros.
-   * @param vector float[dimensions]; it is brought to unit length
-   * @throws RangeError when it has other dimensions, no direction or holds what is not a finite number
-   */
-  numbersOf(vector: Float32Array): Int16Array {
-    if (vector.length !== this.dimensions) throw new RangeError(`a vector has ${vector.length} dimensions`);
-    let squares = 0;
-    for (const value of vector) squares += value * value;
-    const scale = SCALE / Math.sqrt(squares);
-    if (!(scale > 0 && scale < Number.POSITIVE_INFINITY)) throw new RangeError('a vector has no direction');
-    const numbers = new Int16Array(this.#stride / 2);
-    for (let i = 0; i < vector.length; i += 1) numbers[i] = Math.round((vector[i] ?? 0) * scale);
-    return numbers;
-  }
-
-  /** Writes what `numbersOf` or `read` gave. */
   write(place: number, numbers: Int16Array): void {
     const block = this.#blockFor(place);
     block.numbers.set(numbers, this.#start(place));
     this.#places = Math.max(this.#places, place + 1);
   }
 
-  /** The numbers at a place, as a view that the next `write` may make useless. */
+  clear(place: number): void {
+    this.read(place).fill(0);
+  }
+
   read(place: number): Int16Array {
     const start = this.#start(place);
     return this.#block(Math.floor(place / this.#perBlock)).numbers.subarray(start, start + this.#stride / 2);
   }
 
-  /** @returns for each of the first `count` places its cosine with the query */
-  cosines(query: Int16Array, places: Uint32Array, count = places.length): Float64Array {
+  cosines(query: Int16Array, places: Uint32Array): Float64Array {
+    const count = places.length;
     const cosines = new Float64Array(count);
     if (this.#blocks.length <= 1) {
       if (count > 0) this.#cosinesIn(0, query, { places, cosines, count });
@@ -142,20 +128,31 @@ export class VectorStore {
     return { memory, dots: dotsOver(memory), ...viewsOf(memory, this.#stride) };
   }
 
-  /** The numbers as they lie, as views: to be written away before anything else is done to the store. */
-  dump(): Parts {
-    const parts: Parts = { places: Float64Array.of(this.#places) };
-    this.#blocks.forEach(({ numbers }, number) => {
+  compacted(places: Uint32Array): MemoryStore {
+    const compacted = new MemoryStore(this.dimensions, this.blockBytes);
+    places.forEach((place, index) => {
+      compacted.write(index, this.read(place));
+    });
+    return compacted;
+  }
+
+  /** The vectors as they lie, one memory after the other. */
+  vectors(): Int16Array[] {
+    return this.#blocks.map(({ numbers }, number) => {
       const places = Math.min(this.#perBlock, this.#places - number * this.#perBlock);
       const start = this.#header / 2;
-      parts[`vectors.${number}`] = numbers.subarray(start, start + (places * this.#stride) / 2);
+      return numbers.subarray(start, start + (places * this.#stride) / 2);
     });
-    return parts;
+  }
+
+  dump(): Parts {
+    const vectors = this.vectors().map((numbers, number) => [`vectors.${number}`, numbers]);
+    return { places: Float64Array.of(this.#places), ...Object.fromEntries(vectors) };
   }
 
   /** @throws Error when the parts are not those of a dump */
-  static load(parts: Parts, dimensions: number, blockBytes?: number): VectorStore {
-    const store = new VectorStore(dimensions, blockBytes);
+  static load(parts: Parts, dimensions: number, blockBytes?: number): MemoryStore {
+    const store = new MemoryStore(dimensions, blockBytes);
     const places = partOf(parts, 'places', Float64Array)[0] ?? 0;
     for (let from = 0; from < places; from += store.#perBlock) {
       const number = from / store.#perBlock;
