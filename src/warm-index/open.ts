@@ -7,7 +7,6 @@ import type { Metrics } from '../health/metrics.js';
 import { digestOf } from '../http/digest.js';
 import type { Database } from '../surreal/database.js';
 import { sharedSecret } from '../surreal/secrets.js';
-import { forgetSnapshots } from './snapshot/forget.js';
 import { InProcessWarmIndex } from './warm-index.js';
 
 interface Opening {
@@ -29,18 +28,14 @@ export async function openWarmIndex(
   { warmIndex, database, dataDir, language, faultPoint }: Config,
   { db, control, space, metrics, log }: Opening,
 ): Promise<InProcessWarmIndex | undefined> {
-  const directory = join(dataDir, 'warm-index', database.database);
-  if (warmIndex.mode === 'off') {
-    forgetSnapshots(directory, log);
-    return undefined;
-  }
+  if (warmIndex.mode === 'off') return undefined;
   // A secret of the installation: a database of the same name that was made anew has another.
   const secret = await sharedSecret(control, 'cursor');
   return new InProcessWarmIndex({
     ...{ db, metrics, log, faultPoint },
     identity: { database: digestOf([secret, database.namespace, database.database]), space: space.slug, language },
     dimensions: space.dimensions,
-    directory,
+    directory: join(dataDir, 'warm-index', database.database),
     maxMemoryBytes: warmIndex.mode === 'on' ? undefined : warmIndex.maxMemoryBytes || halfOfMemory(),
   });
 }

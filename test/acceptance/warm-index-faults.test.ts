@@ -240,6 +240,9 @@ describe.skipIf(unavailable || isCold)('faults of the warm index', () => {
     const declined = async (product: Product) => {
       await waitFor('it to decline', async () => (await reportOf(product)).state === 'declined');
       expect(logged(product, 'does not fit into its memory')).toHaveLength(1);
+      await waitFor('its snapshot to go', async () => snapshotNames(product).length === 0);
+      const { text } = await product.call('GET', '/metrics');
+      expect(text).toMatch(/^acervo_warm_index_bytes 0$/m);
       await fromDatabase(product, { query: 'estuary', mode: 'text' });
       await fromDatabase(product, { vector: vectorOf(1) });
     };
