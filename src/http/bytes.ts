@@ -86,7 +86,8 @@ export function declaredSha256(headers: Headers): string | undefined {
 
 /** So much of a body that was refused is still read, so that its connection can go on; then it is cut. */
 const MAX_DRAINED_BYTES = 64 * 1024 * 1024;
-const MAX_DRAIN_MS = 30_000;
+/** A sender that takes its time learns soon that there is no use in it. */
+const MAX_DRAIN_MS = 2_000;
 
 /** Hands a request's bytes to `work` as a stream of Node. What `work` has not begun to read is read away. */
 export async function withBytes<Result>(
