@@ -30,8 +30,9 @@ const ROWS = Number(args.rows);
 const [ROUNDS, WRITES] = [Number(args.rounds), Number(args.writes)];
 const BATCH = 1_000;
 const DAY_MS = 86_400_000;
-const START_MS = Date.parse('2026-01-01T00:00:00Z');
-const SPAN = { from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z' };
+/** The day before yesterday: all of its rows are settled. */
+const START_MS = (Math.floor(Date.now() / DAY_MS) - 2) * DAY_MS;
+const SPAN = { from: new Date(START_MS).toISOString(), to: new Date(START_MS + DAY_MS).toISOString() };
 const VALUES = {
   vectors: 'vectors_bench_4',
   dimensions: 4,
