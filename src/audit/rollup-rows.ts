@@ -11,20 +11,12 @@ export type Cut = (typeof CUTS)[number];
 
 /**
  * A rollup's name, the first part of its rows' ids. A series that asks for one column reads a row for each bucket and
- * value; in the rollup of `all` these are times the values of all other columns. By the minute there is only that one:
- * five more of them would cost the worker more than the audit rows are worth.
+ * value; in the rollup of `all` these are times the values of all other columns.
  */
-export const rollupName = (level: Level, cut: Cut): string =>
-  cut === 'all' || level === '1m' ? level : `${level}/${cut}`;
-
-function cutsOf(level: Level): readonly Cut[] {
-  return level === '1m' ? ['all'] : CUTS;
-}
+export const rollupName = (level: Level, cut: Cut): string => (cut === 'all' ? level : `${level}/${cut}`);
 
 /** The rollups that are dropped behind a time. */
-export const FINE_ROLLUPS: string[] = FINE_LEVELS.flatMap((level) =>
-  cutsOf(level).map((cut) => rollupName(level, cut)),
-);
+export const FINE_ROLLUPS: string[] = FINE_LEVELS.flatMap((level) => CUTS.map((cut) => rollupName(level, cut)));
 
 /** Audit rows of a minute that have the same columns, counted; '' stands for no agent. */
 export interface Minute {
@@ -55,7 +47,7 @@ export function rollupRows(minutes: readonly Minute[]): RollupRow[] {
   for (const level of Object.keys(LEVELS) as Level[])
     for (const minute of minutes) {
       const start = startOf(minute.start, level);
-      for (const cut of cutsOf(level)) {
+      for (const cut of CUTS) {
         const only = (column: Cut, value: string) => (cut === 'all' || cut === column ? value : '');
         const rollup = rollupName(level, cut);
         const agent_id = only('agent', minute.agent_id);

@@ -234,7 +234,9 @@ describe.skipIf(unavailable)('series of the audit log', () => {
         code: 'request:invalid',
         faults: [{ path: 'query.from', message: expect.stringMatching(/1h or 1d/) }],
       });
-    const fine = ['1m', '5m', '5m/agent', '5m/none'].map((name) => `audit_rollups:['${name}', NONE]..['${name}', ..]`);
+    const fine = ['1m', '1m/status', '5m', '5m/agent', '5m/none'].map(
+      (name) => `audit_rollups:['${name}', NONE]..['${name}', ..]`,
+    );
     for (const range of fine)
       expect(await run(`SELECT VALUE start FROM ${range} WHERE start < time::now() - 25h`)).toEqual([]);
     for (const bucket of ['1h', '1d'] as const) {
