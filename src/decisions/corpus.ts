@@ -1,12 +1,12 @@
 import type { DocumentKey } from '../search/compile.js';
-import type { Corpus, PassageKey } from '../search/corpus.js';
+import type { Corpus } from '../search/corpus.js';
 import { DECISION_COLUMNS } from '../search/filter/ast.js';
 import { publicDecision } from './row.js';
 import type { Decision } from './schemas.js';
 
 interface Page {
-  documents: Decision[];
-  passages: { key: PassageKey; text: string }[];
+  documents: (Decision | undefined)[];
+  texts: (string | undefined)[];
 }
 
 /** Decisions, as a search sees them. */
@@ -19,6 +19,6 @@ export const DECISIONS: Corpus<Decision> = {
   keys: (ctx, ids) => ctx.db.query<DocumentKey[]>('decisions/keys', { ids }),
   page: async (ctx, { ids, passages }) => {
     const page = await ctx.db.query<Page>('decisions/page', { ids, passages });
-    return { ...page, documents: page.documents.map(publicDecision) };
+    return { ...page, documents: page.documents.map((row) => row && publicDecision(row)) };
   },
 };

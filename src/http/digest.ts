@@ -10,14 +10,20 @@ export function digestOf(value: unknown): string {
 }
 
 function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) => (isObject(member) ? sorted(member) : member)) ?? '';
+  return JSON.stringify(ordered(value)) ?? '';
 }
 
-/** Keys that look like array indexes come first whatever their order here: still one order for equal objects. */
-function sorted(object: object): object {
-  return Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
+/** With the keys of all objects in it sorted. Those that look like array indexes come first whatever their order here. */
+function ordered(value: unknown): unknown {
+  if (Array.isArray(value)) return value.some(isObject) ? value.map(ordered) : value;
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, member]) => [key, ordered(member)]),
+  );
 }
 
 function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null;
 }

@@ -1,12 +1,12 @@
 import type { DocumentKey } from '../search/compile.js';
-import type { Corpus, PassageKey } from '../search/corpus.js';
+import type { Corpus } from '../search/corpus.js';
 import { COLUMNS } from '../search/filter/ast.js';
 import { publicDocument } from './get.js';
 import type { KnowledgeDocument } from './schemas.js';
 
 interface Page {
-  documents: KnowledgeDocument[];
-  passages: { key: PassageKey; text: string }[];
+  documents: (KnowledgeDocument | undefined)[];
+  texts: (string | undefined)[];
 }
 
 /** Documents, as a search sees them. */
@@ -19,6 +19,6 @@ export const KNOWLEDGE: Corpus<KnowledgeDocument> = {
   keys: (ctx, ids) => ctx.db.query<DocumentKey[]>('search/keys', { ids }),
   page: async (ctx, { ids, passages }) => {
     const page = await ctx.db.query<Page>('search/documents', { ids, passages });
-    return { ...page, documents: page.documents.map(publicDocument) };
+    return { ...page, documents: page.documents.map((row) => row && publicDocument(row)) };
   },
 };

@@ -24,9 +24,12 @@ export interface Corpus<Document extends { id: string }> extends CorpusTables {
   kind: Kind;
   /** A cursor of one corpus opens no other. */
   cursorKind: string;
-  /** The documents of a page as clients see them, of those that exist, and the texts of their passages: one query. */
+  /**
+   * The documents of a page as clients see them, and the texts of their passages, in the order in which they are asked for:
+   * one query. Undefined is what does not exist any more.
+   */
   page(
     ctx: Context,
     wanted: { ids: string[]; passages: PassageKey[] },
-  ): Promise<{ documents: Document[]; passages: { key: PassageKey; text: string }[] }>;
+  ): Promise<{ documents: (Document | undefined)[]; texts: (string | undefined)[] }>;
 }

@@ -30,23 +30,22 @@ export async function hydrate<Document extends { id: string }>(
 ): Promise<Hit<Document>[]> {
   if (ranked.length === 0) return [];
   const { filter } = request;
-  const chosen = new Map(ranked.map((entry) => [entry.id, bestPassages(entry)]));
+  const chosen = ranked.map(bestPassages);
   const page = await corpus.page(ctx, {
     ids: ranked.map(({ id }) => id),
-    passages: [...chosen].flatMap(([id, passages]) =>
-      passages.map(({ content_revision, ordinal }): PassageKey => [id, content_revision, ordinal]),
+    passages: ranked.flatMap(({ id }, place) =>
+      (chosen[place] ?? []).map(({ content_revision, ordinal }): PassageKey => [id, content_revision, ordinal]),
     ),
   });
-  const documents = new Map(page.documents.map((document) => [document.id, document]));
-  const texts = new Map(page.passages.map(({ key, text }) => [`${key[0]} ${key[2]}`, text]));
+  const texts = page.texts.values();
   const marked = request.highlight ? marker(ctx, request.words) : undefined;
-  return ranked.flatMap(({ id, score, scores }) => {
-    const document = documents.get(id);
+  return ranked.flatMap(({ score, scores }, place) => {
+    const found = (chosen[place] ?? []).map(({ ordinal }) => ({ ordinal, text: texts.next().value }));
+    const document = page.documents[place];
     if (document === undefined || (filter !== undefined && !evaluateFilter(filter, document))) return [];
-    const passages = (chosen.get(id) ?? []).flatMap(({ ordinal }) => {
-      const text = texts.get(`${id} ${ordinal}`);
-      return text === undefined ? [] : [{ ordinal, text, ...marked?.(text) }];
-    });
+    const passages = found.flatMap(({ ordinal, text }) =>
+      text === undefined ? [] : [{ ordinal, text, ...marked?.(text) }],
+    );
     return [{ ...document, score, scores, passages }];
   });
 }

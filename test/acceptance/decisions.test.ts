@@ -213,9 +213,10 @@ describe.skipIf(unavailable)('decisions', () => {
       await decisions.patch('open', { outcome: { status: 'success', summary: 'It balances now.' } });
       const { outcome, reasoning, created_at, updated_at } = await read('open');
       expect(outcome).toMatchObject({ status: 'success', summary: 'It balances now.' });
-      expect(outcome!.recorded_at >= early.recorded_at).toBe(true);
+      // As times: a whole second has no fraction, and its text comes after all that have one.
+      expect(Date.parse(outcome!.recorded_at)).toBeGreaterThanOrEqual(Date.parse(early.recorded_at));
       expect(reasoning).toBe('The ledger open does not balance.');
-      expect(updated_at > created_at).toBe(true);
+      expect(Date.parse(updated_at)).toBeGreaterThan(Date.parse(created_at));
 
       await decisions.patch('open', { outcome: null });
       expect(await read('open')).not.toHaveProperty('outcome');
