@@ -173,7 +173,7 @@ export class Replica {
     };
   }
 
-  /** Leaves behind what is dead: it takes memory, and what was deleted must not reach the disk. */
+  /** Leaves behind what is dead: it takes memory. Blocks the thread, by a second or more for 100 000 documents. */
   compact(): void {
     const { documents, renumbered } = this.#documents.compacted();
     this.#columns = this.#columns.compacted(renumbered);

@@ -4,8 +4,9 @@ import type { Searched } from '../search/compile.js';
 import { UnsupportedFilterError } from './filter/unsupported.js';
 import type { Calls, Measure, OpenRequest, Place } from './messages.js';
 import type { Parts } from './parts.js';
-import { Replica, type ReplicaLegs, type ReplicaOptions } from './replica.js';
+import { Replica, type ReplicaLegs, type ReplicaOptions, type ReplicaParts } from './replica.js';
 import { makeDirectory, removeWorking, workingDirectory } from './snapshot/directory.js';
+import { partsOfCorpus, putPartsOfCorpus } from './snapshot/parts-of-corpus.js';
 import { readSnapshot } from './snapshot/read.js';
 import type { WriterData } from './snapshot/writer.js';
 import { createAnalyzer } from './text/analyzer.js';
@@ -43,13 +44,7 @@ export class Replicas {
     try {
       this.#replicas = new Map(
         CORPORA.map((of) => {
-          const partsOf = (name: string) => found.parts[`${of}.${name}`] ?? {};
-          const parts = {
-            documents: partsOf('documents'),
-            columns: partsOf('columns'),
-            postings: partsOf('postings'),
-            vectors: partsOf('vectors'),
-          };
+          const parts = partsOfCorpus(found.parts, of);
           const files = { graph: found.filePath(graphFile(of)), vectors: found.filePath(vectorsFile(of)) };
           const workingPath = directory && workingVectors(directory, of);
           if (directory !== undefined && files.vectors !== undefined) makeDirectory(workingDirectory(directory));
@@ -80,8 +75,8 @@ export class Replicas {
   }
 
   /**
-   * Writes a snapshot without what is dead: what was deleted must not stay on disk. Copies what is to be written before it
-   * returns, so that the index can go on changing.
+   * Writes a snapshot without what is dead. Copies what is to be written before it returns, so that the index can go on
+   * changing.
    * @returns when it is on disk @throws Error of the file system
    */
   save(place: Place): Promise<void> {
@@ -89,9 +84,12 @@ export class Replicas {
     if (directory === undefined) return Promise.resolve();
     const parts: Record<string, Parts> = {};
     const files: WriterData['files'] = [];
+    const withDead: Searched[] = [];
     for (const [of, replica] of this.#replicas) {
-      if (replica.size.dead > 0) replica.compact();
-      for (const [name, structure] of Object.entries(replica.dump())) parts[`${of}.${name}`] = copied(structure);
+      const { dead, documents } = replica.size;
+      if (dead > documents) replica.compact();
+      else if (dead > 0) withDead.push(of);
+      putPartsOfCorpus(parts, of, copied(replica.dump()));
       // It goes on changing while it is copied: what changes is in the log behind the place, and read again from there.
       if (replica.vectorsPath !== undefined)
         files.push({ name: vectorsFile(of), from: replica.vectorsPath, keep: true });
@@ -106,6 +104,7 @@ export class Replicas {
       directory,
       snapshot: { ...place, identity: this.#identity, counts, parts },
       files,
+      withDead,
       faultPoint: this.#faultPoint,
     });
   }
@@ -150,9 +149,17 @@ export class Replicas {
   }
 }
 
-/** Arrays with memory of their own. */
-function copied(parts: Parts): Parts {
-  return Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.slice()]));
+/** With memory of their own. */
+function copied(replica: ReplicaParts): ReplicaParts {
+  const copyOf = (parts: Parts) =>
+    Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.slice()]));
+  const { documents, columns, postings, vectors } = replica;
+  return {
+    documents: copyOf(documents),
+    columns: copyOf(columns),
+    postings: copyOf(postings),
+    vectors: copyOf(vectors),
+  };
 }
 
 function written(workerData: WriterData): Promise<void> {

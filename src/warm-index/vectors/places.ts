@@ -1,3 +1,4 @@
+import type { Renumbered } from '../documents.js';
 import { Growable } from '../growable.js';
 
 const NONE = 0xffffffff;
@@ -75,4 +76,9 @@ export class Places {
     }
     return places;
   }
+}
+
+/** The slot at each place, where slots have other numbers. */
+export function renumberedPlaces(slotOfPlace: Uint32Array, { slots }: Pick<Renumbered, 'slots'>): Uint32Array {
+  return slotOfPlace.map((slot) => slots[slot] ?? NONE);
 }

@@ -6,7 +6,7 @@ import { FileStore } from './file-store.js';
 import { MemoryStore } from './memory-store.js';
 import { cosinesOf, type FoundByVector, nearestDocuments, type VectorQuery } from './nearest-documents.js';
 import { type GraphOptions, PendingGraph } from './pending-graph.js';
-import { Places } from './places.js';
+import { Places, renumberedPlaces } from './places.js';
 import { numbersOf, type VectorStore } from './store.js';
 
 /** Where the files of a snapshot lie, checksums compared. */
@@ -113,7 +113,7 @@ export class VectorIndex {
       const slot = this.#places.slotOfPlace[place] ?? 0;
       if ((slots[slot] ?? -1) < 0) this.remove(slot);
     }
-    const renumbered = this.#places.slotOfPlace.map((slot) => slots[slot] ?? -1);
+    const renumbered = renumberedPlaces(this.#places.slotOfPlace, { slots });
     const compacted = new VectorIndex(this.#pending.options);
     if (this.size >= this.#places.length / 2) {
       compacted.#places = new Places(renumbered);

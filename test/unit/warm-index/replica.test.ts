@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { COLUMNS, type Filter } from '../../../src/search/filter/ast.js';
 import { evaluateFilter } from '../../../src/search/filter/evaluate.js';
 import { parseFilter } from '../../../src/search/filter/parse.js';
+import { compactedParts } from '../../../src/warm-index/compacted-parts.js';
 import type { ReplicaDocument } from '../../../src/warm-index/document.js';
 import { Replica, type ReplicaQuery } from '../../../src/warm-index/replica.js';
 import { createAnalyzer } from '../../../src/warm-index/text/analyzer.js';
@@ -171,7 +172,8 @@ afterAll(() => rmSync(directory, { recursive: true }));
 function reloaded(replica: Replica): Replica {
   const vectors = replica.vectorsPath && join(directory, 'snapshot');
   if (vectors !== undefined) copyFileSync(replica.vectorsPath!, vectors);
-  const parts = structuredClone(replica.dump());
+  const dumped = structuredClone(replica.dump());
+  const parts = replica.size.dead > 0 ? compactedParts(dumped) : dumped;
   replica.close();
   return Replica.load(parts, options, { vectors, workingPath: join(directory, 'vectors') });
 }
@@ -224,6 +226,9 @@ describe('a replica', () => {
     expect(held().includes('xylophon')).toBe(true);
     expect(held().includes('Mrs Example')).toBe(true);
     replica.remove('secret');
+    const written = Object.values(compactedParts(structuredClone(replica.dump())));
+    const text = Buffer.concat(written.flatMap((parts) => Object.values(parts).map(bytesOf)));
+    for (const trace of ['xylophon', 'Mrs Example', 'secret']) expect(text.includes(trace)).toBe(false);
     replica.compact();
     for (const trace of ['xylophon', 'Mrs Example', 'secret']) expect(held().includes(trace)).toBe(false);
   });
