@@ -126,13 +126,14 @@ async function measureSeries(ctx) {
     ['5m by agent', { bucket: '5m', by: 'agent' }],
     ['5m of one agent, by action', { bucket: '5m', by: 'action', agent_id: 'a1' }],
     ['1m', { bucket: '1m', by: 'none' }],
-    ['1m by agent', { bucket: '1m', by: 'agent' }],
+    ['1m by status', { bucket: '1m', by: 'status' }],
   ];
   const rows = [];
   for (const [name, query] of asked) {
     const { rollup } = await inTurn({ rollup: () => auditSeries(ctx, { ...query, ...SPAN }) }, 40);
     const { raw } = await inTurn({ raw: () => auditSeries(ctx, { ...query, ...SPAN }, true) }, 20);
     const [from, of] = [summary(rollup), summary(raw)];
+    process.stdout.write(`- ${name}: ${milliseconds(from)} against ${milliseconds(of)}\n`);
     rows.push([name, milliseconds(from), milliseconds(of), `${from.n}, ${of.n}`, fixed(of.p50 / from.p50, 1)]);
   }
   return table(['series over 24 h', 'rollup p50 / p95, ms', 'raw p50 / p95, ms', 'n', 'raw / rollup, p50'], rows);
@@ -208,6 +209,8 @@ for (const engine of args.engines.split(',')) {
       audit: { resource: 'route' },
     });
     const rolled = await seconds(() => rollUp({ db, control }, { holder: randomUUID(), fineSeriesDays: 3_650 }));
+    // At once: what follows takes minutes.
+    process.stdout.write(`# ${engine}: ${ROWS} rows rolled up in ${fixed(rolled, 0)} s\n\n`);
     const speed = `${ROWS} rows: written in ${fixed(filled, 0)} s, rolled up in ${fixed(rolled, 0)} s (${fixed(ROWS / rolled, 0)} rows/s)`;
     const series = await measureSeries(ctx);
     const pages = await measurePages(ctx);
