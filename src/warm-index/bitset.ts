@@ -73,10 +73,6 @@ export class Bitset {
     return this;
   }
 
-  clone(): Bitset {
-    return new Bitset(this.#words.slice());
-  }
-
   get size(): number {
     let count = 0;
     for (const word of this.#words) {

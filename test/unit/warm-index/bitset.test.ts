@@ -76,13 +76,8 @@ describe('Bitset', () => {
     expect(listOf(bitset)).toEqual([3, 31, 32, 900]);
   });
 
-  it('makes a copy that is its own, and takes over words as they are', () => {
+  it('takes over words as they are', () => {
     const bitset = bitsetOf([1, 40]);
-    const copy = bitset.clone();
-    copy.add(2);
-    copy.delete(40);
-    expect(listOf(bitset)).toEqual([1, 40]);
-    expect(listOf(copy)).toEqual([1, 2]);
     expect(listOf(new Bitset(bitset.words))).toEqual([1, 40]);
     expect(bitset.bytes).toBe(bitset.words.length * 4);
   });

@@ -59,7 +59,7 @@ function recallOfFar({ documents, make, graphed, exact }: Pair): number {
   let hits = 0;
   for (let query = 0; query < 10; query += 1) {
     const vector = make();
-    const keeps = documents.live.clone();
+    const keeps = new Bitset(documents.live.words.slice());
     for (const { id } of exact.search({ vector, depth: COUNT / 2, documents }).documents)
       keeps.delete(documents.rowOf(id)!);
     const wanted = { vector, depth: 10, documents, keeps };
