@@ -271,6 +271,42 @@ describe.skipIf(unavailable || isCold)('faults of the warm index', () => {
     for (const n of [0, 700, 1499]) expect(await withWords(growing, wordOf(1000 + n))).toEqual([`m${n}`]);
   });
 
+  it('its embedding space is switched while it is searched: no answer mixes both, and all is found again', async () => {
+    const embedder = (dimensions: number) => ({
+      ACERVO_EMBEDDER: 'hashing',
+      ACERVO_EMBEDDING_DIMENSIONS: String(dimensions),
+    });
+    const product = await start(embedder(64));
+    await warmed(product);
+    await load(
+      product,
+      documents.map(({ vector: _, ...document }) => document),
+    );
+    const nearest = async (from: Product, n: number) => {
+      const { hits } = await search(from, { query: `${wordOf(n)} estuary`, mode: 'vector', limit: 1 });
+      return hits.map(({ id, scores }) => [id, Math.round(scores.vector! * 1000)]);
+    };
+    const expected = (n: number) => [[documents[n]!.id, 1000]];
+    expect(await nearest(product, 5)).toEqual(expected(5));
+
+    await product.stop();
+    const other = known(await product.restart(embedder(96)));
+    // Whatever is embedded already is as near to its own words as can be; a vector of the other space would not be.
+    const deadlineMs = Date.now() + 40_000;
+    for (let n = 0, found = 0; found < documents.length; n = (n + 1) % documents.length) {
+      expect(Date.now()).toBeLessThan(deadlineMs);
+      const { hits, plan } = await search(other, { query: `${wordOf(n)} estuary`, mode: 'vector', candidates: 200 });
+      for (const { id, scores } of hits)
+        if (id === documents[n]!.id) expect(scores.vector).toBeCloseTo(1, 3);
+        else expect(scores.vector).toBeLessThan(0.999);
+      found = plan.legs[0]!.found;
+    }
+    await warmed(other);
+    for (const n of [0, 5, 60, 119]) expect(await nearest(other, n)).toEqual(expected(n));
+    const { plan } = await fromMemory(other, { query: 'estuary', mode: 'vector', candidates: 200 });
+    expect(plan.legs[0]!.found).toBe(documents.length);
+  });
+
   it('leaves a filter on metadata that it has no room for to the database', async () => {
     const product = await start();
     await warmed(product);
