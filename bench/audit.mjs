@@ -120,7 +120,7 @@ async function inTurn(asked, withinSeconds) {
 
 async function measureSeries(ctx) {
   const asked = [
-    ['1h', { bucket: '1h', by: 'agent' }],
+    ['1h by agent', { bucket: '1h', by: 'agent' }],
     ['1h of one agent, by action', { bucket: '1h', by: 'action', agent_id: 'a1' }],
     ['5m', { bucket: '5m', by: 'none' }],
     ['5m by agent', { bucket: '5m', by: 'agent' }],
