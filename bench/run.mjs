@@ -131,6 +131,6 @@ const faults = result.runs.flatMap(({ engine, passages, loads }) =>
 );
 if (faults.length > 0) {
   const shown = faults.slice(0, 20).map((fault) => `- ${fault}`);
-  print(`## WRONG ANSWERS: ${faults.length}\n\n${shown.join('\n')}`);
+  print(`## WRONG ANSWERS, OR NONE: ${faults.length}\n\n${shown.join('\n')}`);
 }
 process.exit(faults.length > 0 ? 1 : 0);

@@ -125,8 +125,13 @@ async function measureCells(run, load, peers, figures) {
         const cell = { clients, filter, mode, seconds: run.seconds / ROUNDS, first: round * LIMIT };
         parts.get(peer).push(await measureCell(run, load, peer, cell));
       }
-    for (const [peer, measured] of parts)
-      figures.cells.push({ peer: peer.name, clients, filter: filter.name, mode, ...joined(measured) });
+    for (const [peer, measured] of parts) {
+      const cell = joined(measured);
+      figures.cells.push({ peer: peer.name, clients, filter: filter.name, mode, ...cell });
+      if (cell.failed === 0) continue;
+      const title = `${load}, ${clients} clients, filter ${filter.name}, ${mode}`;
+      figures.faults.push(`${peer.name}, ${title}: ${cell.failed} of ${cell.n} requests failed`);
+    }
   }
 }
 
@@ -169,6 +174,7 @@ function joined(measured) {
   return {
     ...summary(ms),
     requests_per_second: ms.length / seconds,
+    failed: measured.reduce((sum, part) => sum + (part.failed ?? 0), 0),
     aside_share: measured.reduce((sum, part) => sum + (part.aside ?? 0), 0) / ms.length,
     lag_p99_ms: most('lag_p99_ms'),
     documents_per_second: mean('rate'),

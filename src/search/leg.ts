@@ -23,8 +23,8 @@ export interface FoundDocument {
 /** What a leg did, for `plan`. */
 export interface LegReport {
   leg: 'text' | 'vector';
-  /** The warm index, or the database. */
-  from: 'memory' | 'database';
+  /** The warm index (`disk`: with its vectors on disk), or the database. */
+  from: 'memory' | 'disk' | 'database';
   /** `index`: BM25 or KNN; `exact`: cosine over just the documents that may match; `scan`: over all. */
   method: 'index' | 'exact' | 'scan';
   /** Documents found. */

@@ -105,7 +105,9 @@ export type Hit<Document> = Document & z.output<z.ZodObject<typeof matchFields>>
 
 const legSchema = z.object({
   leg: z.enum(['text', 'vector']),
-  from: z.enum(['memory', 'database']).meta({ description: 'The warm index, or the database.' }),
+  from: z
+    .enum(['memory', 'disk', 'database'])
+    .meta({ description: 'The warm index (disk: its vectors did not fit into its memory), or the database.' }),
   method: z.enum(['index', 'exact', 'scan']),
   found: z.int(),
   duration_ms: z.number().optional(),

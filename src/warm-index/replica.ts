@@ -32,6 +32,8 @@ export interface ReplicaLeg {
   exhausted: boolean;
   method: 'index' | 'exact' | 'scan';
   duration_ms: number;
+  /** Where what it compares lies. */
+  from: 'memory' | 'disk';
 }
 
 export interface ReplicaLegs {
@@ -39,11 +41,11 @@ export interface ReplicaLegs {
   vector: ReplicaLeg | undefined;
 }
 
-type WithoutTime = Omit<ReplicaLeg, 'duration_ms'>;
+type Answered = Omit<ReplicaLeg, 'duration_ms' | 'from'>;
 
-function timed(leg: () => WithoutTime): ReplicaLeg {
+function timed(leg: () => Answered, from: ReplicaLeg['from'] = 'memory'): ReplicaLeg {
   const startedMs = performance.now();
-  return { ...leg(), duration_ms: performance.now() - startedMs };
+  return { ...leg(), duration_ms: performance.now() - startedMs, from };
 }
 
 /** Vectors added to a graph between two messages: each takes a third of a millisecond (measured at 1 024 dimensions). */
@@ -130,9 +132,13 @@ export class Replica {
     if (vector === undefined) return { text, vector: undefined };
     if (text !== undefined && require.includes('text')) return { text, vector: this.#cosines(vector, text, minScore) };
     const request = { vector, depth, documents, ...(keeps && { keeps }), ...(minScore !== undefined && { minScore }) };
-    const leg = timed(() => this.#vectors.search(request));
+    const leg = timed(() => this.#vectors.search(request), this.#from);
     if (text === undefined || !require.includes('vector')) return { text, vector: leg };
     return { text, vector: this.#completed(vector, { text, leg, minScore }) };
+  }
+
+  get #from(): ReplicaLeg['from'] {
+    return this.vectorsPath === undefined ? 'memory' : 'disk';
   }
 
   /** Each word as the analyzer writes it. */
@@ -147,7 +153,7 @@ export class Replica {
       const found = this.#vectors.scoresOf(vector, rows, this.#documents);
       const best = found.filter(({ score }) => score >= minScore);
       return { documents: best, exhausted: text.exhausted, method: 'exact' };
-    });
+    }, this.#from);
   }
 
   /** Adds the cosines of documents that only the text leg found: a hit must match in the vector leg too. */

@@ -136,7 +136,7 @@ export class InProcessWarmIndex implements WarmIndex {
   }
 }
 
-function legResult(leg: 'text' | 'vector', { documents, exhausted, method, duration_ms }: ReplicaLeg): LegResult {
-  const report = { leg, from: 'memory' as const, method, found: documents.length, duration_ms, statements: [] };
+function legResult(leg: 'text' | 'vector', { documents, exhausted, ...did }: ReplicaLeg): LegResult {
+  const report = { leg, ...did, found: documents.length, statements: [] };
   return { documents, exhausted, report };
 }

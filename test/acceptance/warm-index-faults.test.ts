@@ -197,7 +197,8 @@ describe.skipIf(unavailable || isCold)('faults of the warm index', () => {
     await product.stop();
     const nearest = async (from: Product, n: number, filter?: object) => {
       const body = { vector: longVector(n), limit: 1, ...(filter && { filter }) };
-      const { hits } = await fromMemory(from, body);
+      const { hits, plan } = await search(from, body);
+      expect(plan.legs.map((leg) => leg.from)).toEqual(['disk']);
       return hits.map(({ id, score }) => [id, Math.round(score * 1000)]);
     };
     const expectOnDisk = async (from: Product) => {
