@@ -276,6 +276,9 @@ describe('from disk', () => {
   });
 });
 
+/** Of many queries: two threads build another graph each time, and it may miss some of one. */
+const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
 describe('with its vectors on disk', () => {
   const directory = () => mkdtempSync(join(tmpdir(), 'vectors-'));
   const answers = (judged: Judged, asked: { vector: Float32Array; depth: number; keeps?: Bitset }[]) =>
@@ -285,7 +288,8 @@ describe('with its vectors on disk', () => {
     const { judged, make, random } = filled(3_000, { graphFrom: 1_000 });
     judged.buildAll();
     const path = join(directory(), 'vectors');
-    const asked = [undefined, 2, 10, 500].flatMap((modulus) =>
+    // Filters for which both choose the same method: a graph may miss what comparing all finds.
+    const asked = [undefined, 2, 500].flatMap((modulus) =>
       Array.from({ length: 5 }, () => ({
         vector: make(),
         depth: 10,
@@ -309,12 +313,12 @@ describe('with its vectors on disk', () => {
     judged.compact();
     expect(statSync(path).size).toBe(judged.index.diskBytes);
     judged.buildAll();
-    for (let i = 0; i < 20; i += 1) {
+    const recalls = Array.from({ length: 30 }, (_, i) => {
       const vector = make();
       const keeps = every(1 + (i % 3), judged);
-      const found = judged.search({ vector, depth: 10, keeps }).documents;
-      expect(recallOfTen(found, judged.judge({ vector, keeps }))).toBeGreaterThanOrEqual(0.9);
-    }
+      return recallOfTen(judged.search({ vector, depth: 10, keeps }).documents, judged.judge({ vector, keeps }));
+    });
+    expect(mean(recalls)).toBeGreaterThan(0.95);
     judged.index.close();
     expect(existsSync(path)).toBe(false);
   });
@@ -348,11 +352,11 @@ describe('with its vectors on disk', () => {
     judged.documents = Documents.load(ids);
     expect(judged.index.size).toBe(before);
     change();
-    for (let i = 0; i < 10; i += 1) {
+    const recalls = Array.from({ length: 30 }, () => {
       const vector = make();
-      const { documents: found } = judged.search({ vector, depth: 10 });
-      expect(recallOfTen(found, judged.judge({ vector }))).toBeGreaterThanOrEqual(0.9);
-    }
+      return recallOfTen(judged.search({ vector, depth: 10 }).documents, judged.judge({ vector }));
+    });
+    expect(mean(recalls)).toBeGreaterThan(0.95);
     truncateSync(join(at, 'copy'), 128 * 10);
     expect(() => VectorIndex.load(parts, judged.options, files)).toThrow('too short');
   });
