@@ -449,7 +449,7 @@ describe.skipIf(unavailable)('knowledge with vectors of the caller', () => {
     expect(stored.body).toMatchObject({ embedding_status: 'ready', passage_count: 1 });
     const { hits } = (await api.search({ vector: axis(0), mode: 'vector' })).body;
     expect(hits).toMatchObject([{ id: 'whole', passages: [{ ordinal: 0, text: 'Whole.' }] }]);
-    expect(hits[0]!.scores.vector).toBeCloseTo(1, 5);
+    expect(hits[0]!.scores.vector).toBeCloseTo(1, 3.5);
     await api.patch('whole', { metadata: { kept: true } });
     expect(await near(0)).toEqual(['whole']);
     await api.post({ id: 'whole', content: 'Whole.', vector: axis(1) });
