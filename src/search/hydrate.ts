@@ -31,21 +31,19 @@ export async function hydrate<Document extends { id: string }>(
   if (ranked.length === 0) return [];
   const { filter } = request;
   const chosen = ranked.map(bestPassages);
-  const page = await corpus.page(ctx, {
-    ids: ranked.map(({ id }) => id),
-    passages: ranked.flatMap(({ id }, place) =>
-      (chosen[place] ?? []).map(({ content_revision, ordinal }): PassageKey => [id, content_revision, ordinal]),
-    ),
-  });
-  const texts = page.texts.values();
+  const keys = ranked.flatMap(({ id }, place) =>
+    (chosen[place] ?? []).map(({ content_revision, ordinal }): PassageKey => [id, content_revision, ordinal]),
+  );
+  const page = await corpus.page(ctx, { ids: ranked.map(({ id }) => id), passages: keys });
+  const texts = new Map(keys.map(([id, , ordinal], place) => [`${id} ${ordinal}`, page.texts[place]]));
   const marked = request.highlight ? marker(ctx, request.words) : undefined;
-  return ranked.flatMap(({ score, scores }, place) => {
-    const found = (chosen[place] ?? []).map(({ ordinal }) => ({ ordinal, text: texts.next().value }));
+  return ranked.flatMap(({ id, score, scores }, place) => {
     const document = page.documents[place];
     if (document === undefined || (filter !== undefined && !evaluateFilter(filter, document))) return [];
-    const passages = found.flatMap(({ ordinal, text }) =>
-      text === undefined ? [] : [{ ordinal, text, ...marked?.(text) }],
-    );
+    const passages = (chosen[place] ?? []).flatMap(({ ordinal }) => {
+      const text = texts.get(`${id} ${ordinal}`);
+      return text === undefined ? [] : [{ ordinal, text, ...marked?.(text) }];
+    });
     return [{ ...document, score, scores, passages }];
   });
 }

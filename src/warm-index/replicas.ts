@@ -4,7 +4,7 @@ import type { Searched } from '../search/compile.js';
 import { UnsupportedFilterError } from './filter/unsupported.js';
 import type { Calls, Measure, OpenRequest, Place } from './messages.js';
 import type { Parts } from './parts.js';
-import { Replica, type ReplicaLegs, type ReplicaOptions, type ReplicaParts } from './replica.js';
+import { Replica, type ReplicaLegs, type ReplicaOptions } from './replica.js';
 import { makeDirectory, removeWorking, workingDirectory } from './snapshot/directory.js';
 import { partsOfCorpus, putPartsOfCorpus } from './snapshot/parts-of-corpus.js';
 import { readSnapshot } from './snapshot/read.js';
@@ -89,7 +89,7 @@ export class Replicas {
       const { dead, documents } = replica.size;
       if (dead > documents) replica.compact();
       else if (dead > 0) withDead.push(of);
-      putPartsOfCorpus(parts, of, copied(replica.dump()));
+      putPartsOfCorpus(parts, of, replica.dump());
       // It goes on changing while it is copied: what changes is in the log behind the place, and read again from there.
       if (replica.vectorsPath !== undefined)
         files.push({ name: vectorsFile(of), from: replica.vectorsPath, keep: true });
@@ -99,6 +99,7 @@ export class Replicas {
       replica.saveGraph(from);
       files.push({ name: graphFile(of), from, keep: false });
     }
+    for (const [name, structure] of Object.entries(parts)) parts[name] = copied(structure);
     const counts = Object.fromEntries(CORPORA.map((of) => [of, this.#of(of).size.documents]));
     return written({
       directory,
@@ -149,17 +150,9 @@ export class Replicas {
   }
 }
 
-/** With memory of their own. */
-function copied(replica: ReplicaParts): ReplicaParts {
-  const copyOf = (parts: Parts) =>
-    Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.slice()]));
-  const { documents, columns, postings, vectors } = replica;
-  return {
-    documents: copyOf(documents),
-    columns: copyOf(columns),
-    postings: copyOf(postings),
-    vectors: copyOf(vectors),
-  };
+/** Arrays with memory of their own. */
+function copied(parts: Parts): Parts {
+  return Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.slice()]));
 }
 
 function written(workerData: WriterData): Promise<void> {

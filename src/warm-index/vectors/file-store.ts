@@ -15,6 +15,7 @@ import { strideOf, type VectorStore } from './store.js';
 
 /** Places that are read before the kernel compares them. */
 const WINDOW = 256;
+/** The system writes less than 2 GB at once. */
 const PIECE_BYTES = 2 ** 26;
 
 /**
@@ -32,7 +33,7 @@ export class FileStore implements VectorStore {
 
   private constructor(
     readonly path: string,
-    dimensions: number,
+    readonly dimensions: number,
     flags: 'w+' | 'r+',
   ) {
     this.#fd = openSync(path, flags, 0o600);
@@ -44,14 +45,9 @@ export class FileStore implements VectorStore {
     this.#windowBytes = new Uint8Array(buffer, byteOffset, WINDOW * this.#stride);
   }
 
-  /** An empty one. @throws Error of the system */
-  static create(path: string, dimensions: number): FileStore {
-    return new FileStore(path, dimensions, 'w+');
-  }
-
   /** All that is in another. @throws Error of the system, such as ENOSPC */
   static holding(store: MemoryStore, path: string): FileStore {
-    const made = FileStore.create(path, store.dimensions);
+    const made = new FileStore(path, store.dimensions, 'w+');
     try {
       for (const part of store.vectors()) made.#append(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
     } catch (error) {

@@ -53,7 +53,7 @@ const INT8_ERROR = 0.005;
 
 /** The `depth` nearest documents: by the graph where that is quicker than comparing all that may match. */
 export function nearestDocuments(searched: Searched, query: VectorQuery): FoundByVector {
-  const numbers = numbersOf(query.vector, searched.pending.options.dimensions);
+  const numbers = numbersOf(query.vector, searched.store.dimensions);
   return byGraph(searched, numbers, query) ?? exactly(searched, numbers, query);
 }
 
@@ -138,5 +138,5 @@ function kept({ places: all, pending }: Searched, neighbours: Uint32Array, { kee
 
 /** The cosines of the best vectors of rows, best first; rows without a vector are left out. */
 export function cosinesOf(searched: Searched, query: Omit<VectorQuery, 'minScore'>): FoundDocument[] {
-  return exactly(searched, numbersOf(query.vector, searched.pending.options.dimensions), query).documents;
+  return exactly(searched, numbersOf(query.vector, searched.store.dimensions), query).documents;
 }

@@ -27,6 +27,7 @@ export function numbersOf(vector: Float32Array, dimensions: number): Int16Array 
 
 /** Vectors as int16, each at a place of its own. Places come and go as the caller says. */
 export interface VectorStore {
+  readonly dimensions: number;
   /** One behind the last place that was written. */
   readonly places: number;
   /** Memory that it takes. */

@@ -64,7 +64,7 @@ export class VectorIndex {
    * @throws RangeError when the slot has a vector, or the vector other dimensions, no direction or what is no number
    */
   add(slot: number, vector: Float32Array): void {
-    const numbers = numbersOf(vector, this.#pending.options.dimensions);
+    const numbers = numbersOf(vector, this.#store.dimensions);
     const place = this.#places.take(slot);
     this.#store.write(place, numbers);
     this.#pending.add(place);
@@ -150,7 +150,7 @@ export class VectorIndex {
     if (this.#store instanceof FileStore) this.#store.remove();
   }
 
-  /** All of it but the graph and what lies in a file, as views: to be written away, with `saveGraph`, before anything else is done to it. */
+  /** All of it but the graph and what lies in a file, as views: to be written away, with `saveGraph`, before all else. */
   dump(): Parts {
     return { ...this.#store.dump(), slots: this.#places.slotOfPlace, waiting: this.#pending.waiting.words };
   }

@@ -329,12 +329,8 @@ describe('with its vectors on disk', () => {
     const at = directory();
     judged.index.moveToDisk(join(at, 'working'));
     judged.index.saveGraph(join(at, 'graph'));
-    const [parts, documents, before] = [
-      structuredClone(judged.index.dump()),
-      judged.documents.dump(),
-      judged.index.size,
-    ];
-    const ids = structuredClone(documents);
+    const [parts, documents] = [structuredClone(judged.index.dump()), structuredClone(judged.documents.dump())];
+    const before = judged.index.size;
     const change = () => {
       for (let i = 0; i < 40; i += 1)
         judged.put(
@@ -349,7 +345,7 @@ describe('with its vectors on disk', () => {
     judged.index.close();
     const files = { graph: join(at, 'graph'), vectors: join(at, 'copy'), workingPath: join(at, 'working') };
     judged.index = VectorIndex.load(parts, judged.options, files);
-    judged.documents = Documents.load(ids);
+    judged.documents = Documents.load(documents);
     expect(judged.index.size).toBe(before);
     change();
     const recalls = Array.from({ length: 30 }, () => {
