@@ -59,7 +59,7 @@ async function open(engine) {
   const queries = readQueries(VALUES);
   const options = { vectorIndex: 'none', timeoutMs: 120_000, operationTtlSeconds: 3600 };
   const session = async (database, of = queries) =>
-    new SessionDatabase(connection, await connection.openSession('bench', database), { ...options, queries: of });
+    new SessionDatabase(connection, await connection.openSessions('bench', database), { ...options, queries: of });
   const [control, db, bare] = [
     await session(`${name}_control`),
     await session(name),

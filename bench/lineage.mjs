@@ -57,7 +57,7 @@ async function open(directory) {
   const name = `lineage_${randomUUID().replaceAll('-', '')}`;
   const options = { queries: readQueries(values), vectorIndex: 'none', timeoutMs: 60_000, operationTtlSeconds: 60 };
   const session = async (database) =>
-    new SessionDatabase(connection, await connection.openSession('bench', database), options);
+    new SessionDatabase(connection, await connection.openSessions('bench', database), options);
   const [control, db] = [await session(`${name}_control`), await session(name)];
   await applySchema(control, db, { scope: name, values, holder: name });
   // Rows with no more than a lineage shows; indexes and the other columns are not what is measured.

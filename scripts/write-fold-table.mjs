@@ -18,7 +18,7 @@ const connection = await connect({
   password: 'root',
   timeoutMs: 15_000,
 });
-const session = await connection.openSession('fold', 'fold');
+const { reads: session } = await connection.openSessions('fold', 'fold');
 await session.query('DEFINE ANALYZER fold TOKENIZERS blank, punct FILTERS lowercase, ascii');
 
 /** @type {(string | undefined)[]} By code point: its text; undefined for what splits words. */

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
@@ -55,7 +56,11 @@ export async function* bulkStore(
     for await (const group of groups) {
       const entries: (Job | BulkResult)[] = [];
       // One after the other: a file that a line names is held in memory while its text is taken.
-      for (const line of group) entries.push(await readLine(ctx, line, signal));
+      for (const line of group) {
+        entries.push(await readLine(ctx, line, signal));
+        // Half a millisecond for 1 024 dimensions: others need not wait for the whole group.
+        await nextTurn();
+      }
       for (const result of await settleGroup(ctx, entries, signal)) {
         last = result.line;
         ctx.metrics.bulkLines.inc({ status: result.status });

@@ -11,14 +11,24 @@ export interface ConnectionSettings {
   timeoutMs: number;
 }
 
-/** One connection to an engine; databases are sessions over it. */
+/** Sessions of one database; on the embedded engine both are the same. */
+export interface Sessions {
+  reads: SurrealSession;
+  writes: SurrealSession;
+}
+
+/**
+ * An engine, and the connections to it. What is read from a server has a connection of its own: behind a transaction of a
+ * hundred documents an answer waits for up to .2 s (searches while 200 documents/s arrive, p95: 106 ms on one connection,
+ * 36 ms on two; measured on 3.3.5).
+ */
 export interface Connection {
   kind: 'embedded' | 'server';
   /** For instance `3.3.5`. */
   version: string;
-  /** False while the socket is away; the SDK reconnects by itself, for ever. */
+  /** False while a socket is away; the SDK reconnects by itself, for ever. */
   isUp(): boolean;
-  openSession(namespace: string, database: string): Promise<SurrealSession>;
+  openSessions(namespace: string, database: string): Promise<Sessions>;
   close(): Promise<void>;
 }
 
@@ -51,49 +61,60 @@ export function explained(error: unknown, url: string): Error {
   return error instanceof Error ? error : new Error(message);
 }
 
+function clientOf(kind: Connection['kind']): Surreal {
+  return new Surreal(
+    kind === 'server'
+      ? { engines: createRemoteEngines(), websocketImpl: WebSocket as unknown as typeof globalThis.WebSocket }
+      : { engines: createNodeEngines() },
+  );
+}
+
+async function open(client: Surreal, { url, username, password }: ConnectionSettings): Promise<void> {
+  const isSignedIn = username !== undefined && password !== undefined && /^wss?:/.test(url);
+  await client.connect(endpoint(url), {
+    ...(isSignedIn ? { authentication: { username, password } } : {}),
+    reconnect: { enabled: true, attempts: -1, retryDelay: 100, retryDelayMax: 2_000 },
+  });
+}
+
+async function openSession(client: Surreal, namespace: string, database: string): Promise<SurrealSession> {
+  const session = await client.forkSession();
+  await session.use({ namespace, database });
+  return session;
+}
+
 /**
  * Opens the engine in this process or connects to a server.
  * @throws DataDirectoryError when the directory is in use or from a newer engine
  */
 export async function connect(settings: ConnectionSettings): Promise<Connection> {
   const kind = /^wss?:/.test(settings.url) ? 'server' : 'embedded';
-  const client = new Surreal(
-    kind === 'server'
-      ? { engines: createRemoteEngines(), websocketImpl: WebSocket as unknown as typeof globalThis.WebSocket }
-      : { engines: createNodeEngines() },
-  );
-  const { username, password } = settings;
+  const writes = clientOf(kind);
+  const reads = kind === 'server' ? clientOf(kind) : writes;
+  const clients = [...new Set([writes, reads])];
+  const close = async () => {
+    await Promise.all(clients.map((client) => client.close()));
+  };
   let timer: NodeJS.Timeout | undefined;
   const timedOut = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(noAnswer(kind, settings)), settings.timeoutMs);
   });
   try {
-    await Promise.race([
-      client.connect(endpoint(settings.url), {
-        ...(kind === 'server' && username !== undefined && password !== undefined
-          ? { authentication: { username, password } }
-          : {}),
-        reconnect: { enabled: true, attempts: -1, retryDelay: 100, retryDelayMax: 2_000 },
-      }),
-      timedOut,
-    ]);
-    const { version } = await Promise.race([client.version(), timedOut]);
+    await Promise.race([Promise.all(clients.map((client) => open(client, settings))), timedOut]);
+    const { version } = await Promise.race([writes.version(), timedOut]);
     return {
       kind,
       version: version.replace(/^surrealdb-/, ''),
-      isUp: () => client.status === 'connected',
-      openSession: async (namespace, database) => {
-        const session = await client.forkSession();
-        await session.use({ namespace, database });
-        return session;
+      isUp: () => clients.every(({ status }) => status === 'connected'),
+      openSessions: async (namespace, database) => {
+        const own = await openSession(writes, namespace, database);
+        return { writes: own, reads: reads === writes ? own : await openSession(reads, namespace, database) };
       },
-      close: async () => {
-        await client.close();
-      },
+      close,
     };
   } catch (error) {
     // Closing an embedded engine that never opened would hang as well.
-    if (kind === 'server') await client.close().catch(() => undefined);
+    if (kind === 'server') await close().catch(() => undefined);
     throw explained(error, settings.url);
   } finally {
     clearTimeout(timer);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../config.js';
 import type { EmbeddingSpace } from '../embeddings/port.js';
-import { type Connection, connect, explained } from './connection.js';
+import { connect, explained } from './connection.js';
 import type { Database, EngineInfo } from './database.js';
 import { type Placeholders, readQueries } from './query-files.js';
 import { applySchema } from './schema.js';
@@ -20,18 +20,14 @@ export interface OpenDatabases {
 }
 
 /**
- * The vector index for an engine. Measured at 20 000 x 1 024 on the server 3.3.5: a KNN of 10 takes 2.7 ms with
- * DISKANN and 3-6 ms with HNSW; under a 10 % filter DISKANN keeps recall 1.00 where HNSW drops to .97 and comes back
- * short in 3 of 100 answers. DISKANN exists from 3.1 on. The embedded engine 3.0.2 runs no background compaction, so
- * its HNSW stays a list of pending vectors that every KNN scans: exact, and linear.
+ * `auto` is HNSW on both engines. On the server 3.3.5 DISKANN answers a KNN a little sooner (20 000 x 1 024: 2.7 ms, HNSW
+ * 3-6), but takes 19 ms of processor time for each vector that is stored, most of it after the write, where HNSW takes 6.6
+ * (measured at 15 000): searches are the warm index's, and writes are what is felt. DISKANN exists from 3.1 on. The
+ * embedded engine 3.0.2 runs no background compaction, so its HNSW stays a list of pending vectors that every KNN scans:
+ * exact, and linear.
  */
-export function chooseVectorIndex(
-  wanted: Config['vectorIndex']['kind'],
-  connection: Pick<Connection, 'version'>,
-): EngineInfo['vectorIndex'] {
-  if (wanted !== 'auto') return wanted;
-  const [major = 0, minor = 0] = connection.version.split('.').map(Number);
-  return major > 3 || (major === 3 && minor >= 1) ? 'diskann' : 'hnsw';
+function vectorIndexOf(wanted: Config['vectorIndex']['kind']): EngineInfo['vectorIndex'] {
+  return wanted === 'auto' ? 'hnsw' : wanted;
 }
 
 /** What the places of the schema and query files hold; see `fillPlaceholders`. */
@@ -59,17 +55,17 @@ export async function openDatabases(
   const values = placeholdersOf(config, space);
   const options = {
     queries: readQueries(values),
-    vectorIndex: chooseVectorIndex(config.vectorIndex.kind, connection),
+    vectorIndex: vectorIndexOf(config.vectorIndex.kind),
     timeoutMs: config.database.timeoutMs,
     operationTtlSeconds: config.idempotencyTtlSeconds,
     events,
   };
   const control = new SessionDatabase(
     connection,
-    await connection.openSession(namespace, `${database}_control`),
+    await connection.openSessions(namespace, `${database}_control`),
     options,
   );
-  const db = new SessionDatabase(connection, await connection.openSession(namespace, database), options);
+  const db = new SessionDatabase(connection, await connection.openSessions(namespace, database), options);
   const applied = await applySchema(control, db, { scope: database, values, holder: randomUUID() }).catch((error) => {
     // What a newer engine wrote opens, and fails when it is read.
     throw explained(error, config.database.url);

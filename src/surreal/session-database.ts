@@ -1,6 +1,6 @@
 import type { QueryResponse, SurrealSession } from 'surrealdb';
 import { AcervoError } from '../errors/error.js';
-import type { Connection } from './connection.js';
+import type { Connection, Sessions } from './connection.js';
 import type { Change, Committed, CompiledStatement, Database, EngineInfo, Params } from './database.js';
 import { causeOf, classify, type Failure } from './failures.js';
 import { transact } from './transact.js';
@@ -42,16 +42,16 @@ function thrownFor(failure: Failure): Error {
   return failure.cause instanceof Error ? failure.cause : new Error(String(failure.cause));
 }
 
-/** A `Database` over one SDK session. */
+/** A `Database` over SDK sessions: transactions by one, all else by the other. */
 export class SessionDatabase implements Database {
   readonly engine: EngineInfo;
-  readonly #session: SurrealSession;
+  readonly #sessions: Sessions;
   readonly #connection: Connection;
   readonly #options: SessionDatabaseOptions;
 
-  constructor(connection: Connection, session: SurrealSession, options: SessionDatabaseOptions) {
+  constructor(connection: Connection, sessions: Sessions, options: SessionDatabaseOptions) {
     this.#connection = connection;
-    this.#session = session;
+    this.#sessions = sessions;
     this.#options = options;
     this.engine = { kind: connection.kind, version: connection.version, vectorIndex: options.vectorIndex };
   }
@@ -63,14 +63,16 @@ export class SessionDatabase implements Database {
     return text;
   }
 
-  /** Sends a text within the deadline. @throws AcervoError `database:unavailable` */
-  readonly send: Send = async (text, params) => {
+  /** Sends a transaction within the deadline. @throws AcervoError `database:unavailable` */
+  readonly send: Send = (text, params) => this.#sendBy(this.#sessions.writes, text, params);
+
+  async #sendBy(session: SurrealSession, text: string, params: Params): Promise<QueryResponse[]> {
     if (!this.#connection.isUp()) throw unavailable();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(unavailable(new Error('deadline'))), this.#options.timeoutMs);
     });
-    const sent = this.#session.query(text, params).responses();
+    const sent = session.query(text, params).responses();
     // After the deadline nobody waits for this promise any more; its failure must not end the process.
     sent.catch(() => undefined);
     try {
@@ -81,14 +83,14 @@ export class SessionDatabase implements Database {
     } finally {
       clearTimeout(timer);
     }
-  };
+  }
 
   async query<Result>(name: string, params: Params = {}): Promise<Result> {
     return this.run<Result>({ text: this.text(name), params });
   }
 
   async run<Result>(statement: CompiledStatement): Promise<Result> {
-    const responses = await this.send(statement.text, statement.params);
+    const responses = await this.#sendBy(this.#sessions.reads, statement.text, statement.params);
     const failure = causeOf(responses);
     if (failure !== undefined) throw thrownFor(failure);
     const last = responses.at(-1);

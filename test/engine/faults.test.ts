@@ -116,6 +116,24 @@ describe.skipIf(unavailable)('the spine under faults', () => {
     await proxy.close();
   });
 
+  it.skipIf(!onStack)('reads while the answer to a transaction is awaited', async () => {
+    const proxy = await startProxy(Number(new URL(inject('surrealUrl')).port));
+    const engine = await openEngine({ url: `ws://127.0.0.1:${proxy.port}` });
+    await engine.db.transact(change('test/increment', 'read'));
+    const held = proxy.holdAnswersFrom('audit_id');
+    const outcome = { committed: false };
+    const writing = engine.db.transact<{ n: number }>(change('test/increment', 'read')).finally(() => {
+      outcome.committed = true;
+    });
+    await held;
+    expect(await engine.db.query('test/counter', { id: 'read' })).toBe(2);
+    expect(outcome.committed).toBe(false);
+    proxy.restore();
+    expect(await writing).toMatchObject({ answer: { n: 2 } });
+    await engine.connection.close();
+    await proxy.close();
+  });
+
   it.skipIf(!onStack)('answers 503 at once while the database is away, and goes on by itself afterwards', async () => {
     const proxy = await startProxy(Number(new URL(inject('surrealUrl')).port));
     const engine = await openEngine({ url: `ws://127.0.0.1:${proxy.port}`, timeoutMs: 3_000 });

@@ -22,7 +22,7 @@ describe.skipIf(unavailable && !process.env.ACERVO_TEST_DATABASE_URL)('a compile
 
   beforeAll(async () => {
     const connection = await connect({ url: engineUrl(), username: 'root', password: 'root', timeoutMs: 15_000 });
-    session = await connection.openSession('test', `filter_${process.pid}`);
+    session = (await connection.openSessions('test', `filter_${process.pid}`)).reads;
     await session.query('DEFINE TABLE IF NOT EXISTS docs SCHEMALESS; DEFINE TABLE IF NOT EXISTS links SCHEMALESS;');
   });
 

@@ -27,7 +27,7 @@ describe.skipIf(unavailable)('the words of the warm index', () => {
     const url = onStack ? inject('surrealUrl') : `rocksdb://${mkdtempSync(join(tmpdir(), 'acervo-words-'))}`;
     connection = await connect({ url, username: 'root', password: 'root', timeoutMs: 15_000 });
     for (const language of LANGUAGES) {
-      const session = await connection.openSession('test', `words_${language}_${process.pid}`);
+      const { reads: session } = await connection.openSessions('test', `words_${language}_${process.pid}`);
       await session.query(SCHEMA.replace('{{language}}', language));
       sessions.set(language, session);
     }

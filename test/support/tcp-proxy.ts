@@ -5,6 +5,8 @@ export interface TcpProxy {
   port: number;
   /** Destroys the client's socket as soon as the server has answered `text`, without handing the answer on. */
   cutBeforeAnswerHolding(text: string): Promise<void>;
+  /** Keeps back the answer that holds `text`, and all that come after it on that connection, until `restore`. */
+  holdAnswersFrom(text: string): Promise<void>;
   /** Refuses connections and cuts those that are open, until `restore`. */
   refuse(): void;
   restore(): void;
@@ -14,15 +16,26 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
+interface Awaited {
+  text: string;
+  done: () => void;
+}
+
 export async function startProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
-  const state = { refusing: false, holding: false, cut: undefined as { text: string; done: () => void } | undefined };
+  const state = { refusing: false, holding: false, cut: undefined as Awaited | undefined };
+  let slow: Awaited | undefined;
+  let keptBack: (() => void)[] | undefined;
   const proxy: TcpProxy = {
     port: 0,
     connections: 0,
     cutBeforeAnswerHolding: (text) =>
       new Promise((resolve) => {
         state.cut = { text, done: resolve };
+      }),
+    holdAnswersFrom: (text) =>
+      new Promise((resolve) => {
+        slow = { text, done: resolve };
       }),
     refuse: () => {
       state.refusing = true;
@@ -31,6 +44,8 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
     restore: () => {
       state.refusing = false;
       state.holding = false;
+      for (const hand of keptBack ?? []) hand();
+      keptBack = undefined;
     },
     hold: () => {
       state.holding = true;
@@ -56,14 +71,20 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
         upstream.destroy();
       });
     }
+    let isSlow = false;
     client.on('data', (bytes) => state.holding || upstream.write(bytes));
     upstream.on('data', (bytes) => {
+      if (slow && bytes.includes(slow.text)) {
+        slow.done();
+        [slow, isSlow, keptBack] = [undefined, true, []];
+      }
       if (state.cut && bytes.includes(state.cut.text)) {
         const { done } = state.cut;
         state.cut = undefined;
         client.destroy();
         done();
-      } else if (!state.holding) client.write(bytes);
+      } else if (isSlow && keptBack !== undefined) keptBack.push(() => client.write(bytes));
+      else if (!state.holding) client.write(bytes);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,7 +1,11 @@
 import { Index, MetricKind, ScalarKind } from 'usearch';
 
-/** 0 means that usearch chooses: 16 neighbours, 128 looked at while adding, 64 while searching. */
-const DEFAULTS = { connectivity: 0, expansion_add: 0, expansion_search: 0, multi: false };
+/**
+ * 0 means that usearch chooses: 16 neighbours, 64 looked at while searching. It would look at 128 while adding; then some
+ * vectors get no neighbour that leads to them, and no search finds them: 14 of the 1 000 nearest of 100 queries among
+ * 1 000 000 (5 000 a cluster), 5 of 2 000 among 100 000 as dense, where 256 lose none, for half as much time more. Measured.
+ */
+const SETTINGS = { connectivity: 0, expansion_add: 256, expansion_search: 0, multi: false };
 const LARGEST = 127;
 /** Of one vector, beside its components: its key and its neighbours. Measured. */
 const BYTES_OF_A_NODE = 180;
@@ -15,7 +19,7 @@ export class Graph {
     /** Those that add a batch. usearch wants the same number all along. */
     private readonly threads: number,
   ) {
-    this.#index = new Index({ dimensions, metric: MetricKind.Cos, quantization: ScalarKind.I8, ...DEFAULTS });
+    this.#index = new Index({ dimensions, metric: MetricKind.Cos, quantization: ScalarKind.I8, ...SETTINGS });
   }
 
   get size(): number {

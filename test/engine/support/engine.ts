@@ -77,7 +77,7 @@ export async function openEngine(
     ...(options.events ? { events: options.events } : {}),
   };
   const open = async (name: string) =>
-    new SessionDatabase(connection, await connection.openSession('test', name), sessionOptions);
+    new SessionDatabase(connection, await connection.openSessions('test', name), sessionOptions);
   const control = await open(`${database}_control`);
   const db = await open(database);
   await applySchema(control, db, { scope: database, values: VALUES, holder: randomUUID() });

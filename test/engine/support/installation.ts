@@ -59,14 +59,14 @@ export async function openInstallation(): Promise<Installation> {
   const cursors = new CursorSigner({ secret: randomBytes(32), clock, ttlSeconds: 3600 });
 
   async function node(adminKey?: string): Promise<Node> {
-    const session = await engine.connection.openSession('test', `${database}_control`);
+    const sessions = await engine.connection.openSessions('test', `${database}_control`);
     const options = {
       queries: testQueries(),
       vectorIndex: 'hnsw' as const,
       timeoutMs: 20_000,
       operationTtlSeconds: 3600,
     };
-    const control = new SessionDatabase(engine.connection, session, options);
+    const control = new SessionDatabase(engine.connection, sessions, options);
     const services: Services = {
       config: { ...readConfig({}), rateLimitPerMinute: 0, adminKey },
       db: await engine.node(),

@@ -14,7 +14,7 @@ const options = {
   timeoutMs: 20_000,
   operationTtlSeconds: 3600,
 };
-const open = async (name) => new SessionDatabase(connection, await connection.openSession('test', name), options);
+const open = async (name) => new SessionDatabase(connection, await connection.openSessions('test', name), options);
 const control = await open(`${database}_control`);
 const db = await open(database);
 const applied = await applySchema(control, db, { scope: database, values: JSON.parse(values), holder: randomUUID() });
