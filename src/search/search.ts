@@ -16,9 +16,13 @@ export interface Found<Document> {
   plan: SearchPlan;
 }
 
-/** What a cursor belongs to: the same question by the same key. */
-function digestOfQuestion(ctx: Context, { cursor: _, explain: __, after: ___, ...question }: SearchInput): string {
-  return digestOf([ctx.principal.key_id, question]);
+/** What a cursor belongs to: the same question by the same key. A vector by its bytes: its text takes .3 ms to write. */
+function digestOfQuestion(
+  ctx: Context,
+  { cursor: _, explain: __, after: ___, vector = [], ...question }: SearchInput,
+): string {
+  const bytes = Buffer.from(Float64Array.from(vector).buffer);
+  return digestOf([ctx.principal.key_id, question, bytes.toString('base64')]);
 }
 
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
