@@ -9,6 +9,8 @@ import { type DatabaseEvents, SessionDatabase } from './session-database.js';
 
 /** A directory that is in use never opens and never says so: this is how long to wait before saying it. */
 const OPEN_TIMEOUT_MS = 15_000;
+/** An index that is defined over what is there already takes 2 ms for each vector (measured): an hour for 1 000 000 and more. */
+const SCHEMA_TIMEOUT_MS = 3_600_000;
 
 /** Both databases of an installation, with their schema applied. */
 export interface OpenDatabases {
@@ -65,10 +67,16 @@ export async function openDatabases(
     await connection.openSessions(namespace, `${database}_control`),
     options,
   );
-  const db = new SessionDatabase(connection, await connection.openSessions(namespace, database), options);
-  const applied = await applySchema(control, db, { scope: database, values, holder: randomUUID() }).catch((error) => {
-    // What a newer engine wrote opens, and fails when it is read.
-    throw explained(error, config.database.url);
-  });
+  const sessions = await connection.openSessions(namespace, database);
+  const db = new SessionDatabase(connection, sessions, options);
+  // By the connection of what is written: the lease is renewed by the other one meanwhile.
+  const slow = { ...options, timeoutMs: SCHEMA_TIMEOUT_MS };
+  const defined = new SessionDatabase(connection, { ...sessions, reads: sessions.writes }, slow);
+  const applied = await applySchema(control, defined, { scope: database, values, holder: randomUUID() }).catch(
+    (error) => {
+      // What a newer engine wrote opens, and fails when it is read.
+      throw explained(error, config.database.url);
+    },
+  );
   return { db, control, applied, close: () => connection.close() };
 }
