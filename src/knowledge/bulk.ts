@@ -57,8 +57,8 @@ export async function* bulkStore(
   try {
     for await (const group of groups) {
       const entries: (Job | BulkResult)[] = [];
-      // One after the other: a file that a line names is held in memory while its text is taken.
       let turnMs = performance.now();
+      // One after the other: a file that a line names is held in memory while its text is taken.
       for (const line of group) {
         entries.push(await readLine(ctx, line, signal));
         if (performance.now() - turnMs < TURN_MS) continue;

@@ -35,9 +35,13 @@ export interface Connection {
 /** The directory cannot be opened; the message says what to do. */
 export class DataDirectoryError extends Error {}
 
+function kindOf(url: string): Connection['kind'] {
+  return /^wss?:/.test(url) ? 'server' : 'embedded';
+}
+
 /** `ws://host:8000` → `ws://host:8000/rpc`, as the protocol wants it. */
 function endpoint(url: string): string {
-  if (!/^wss?:/.test(url)) return url;
+  if (kindOf(url) === 'embedded') return url;
   const parsed = new URL(url);
   if (parsed.pathname === '' || parsed.pathname === '/') parsed.pathname = '/rpc';
   return parsed.toString();
@@ -70,7 +74,7 @@ function clientOf(kind: Connection['kind']): Surreal {
 }
 
 async function open(client: Surreal, { url, username, password }: ConnectionSettings): Promise<void> {
-  const isSignedIn = username !== undefined && password !== undefined && /^wss?:/.test(url);
+  const isSignedIn = username !== undefined && password !== undefined && kindOf(url) === 'server';
   await client.connect(endpoint(url), {
     ...(isSignedIn ? { authentication: { username, password } } : {}),
     reconnect: { enabled: true, attempts: -1, retryDelay: 100, retryDelayMax: 2_000 },
@@ -88,7 +92,7 @@ async function openSession(client: Surreal, namespace: string, database: string)
  * @throws DataDirectoryError when the directory is in use or from a newer engine
  */
 export async function connect(settings: ConnectionSettings): Promise<Connection> {
-  const kind = /^wss?:/.test(settings.url) ? 'server' : 'embedded';
+  const kind = kindOf(settings.url);
   const writes = clientOf(kind);
   const reads = kind === 'server' ? clientOf(kind) : writes;
   const clients = [...new Set([writes, reads])];

@@ -9,7 +9,7 @@ import { type DatabaseEvents, SessionDatabase } from './session-database.js';
 
 /** A directory that is in use never opens and never says so: this is how long to wait before saying it. */
 const OPEN_TIMEOUT_MS = 15_000;
-/** An index that is defined over what is there already takes 2 ms for each vector (measured): an hour for 1 000 000 and more. */
+/** An index that is defined over what is there already takes 2 ms for each vector as HNSW, 9 as DISKANN (measured). */
 const SCHEMA_TIMEOUT_MS = 3_600_000;
 
 /** Both databases of an installation, with their schema applied. */

@@ -24,8 +24,8 @@ interface Awaited {
 export async function startProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const state = { refusing: false, holding: false, cut: undefined as Awaited | undefined };
-  let slow: Awaited | undefined;
-  let keptBack: (() => void)[] | undefined;
+  let keep: Awaited | undefined;
+  let kept: { client: Socket; answers: Buffer[] } | undefined;
   const proxy: TcpProxy = {
     port: 0,
     connections: 0,
@@ -35,7 +35,7 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
       }),
     holdAnswersFrom: (text) =>
       new Promise((resolve) => {
-        slow = { text, done: resolve };
+        keep = { text, done: resolve };
       }),
     refuse: () => {
       state.refusing = true;
@@ -44,8 +44,8 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
     restore: () => {
       state.refusing = false;
       state.holding = false;
-      for (const hand of keptBack ?? []) hand();
-      keptBack = undefined;
+      kept?.client.write(Buffer.concat(kept.answers));
+      kept = undefined;
     },
     hold: () => {
       state.holding = true;
@@ -71,19 +71,19 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
         upstream.destroy();
       });
     }
-    let isSlow = false;
     client.on('data', (bytes) => state.holding || upstream.write(bytes));
     upstream.on('data', (bytes) => {
-      if (slow && bytes.includes(slow.text)) {
-        slow.done();
-        [slow, isSlow, keptBack] = [undefined, true, []];
+      if (keep && bytes.includes(keep.text)) {
+        keep.done();
+        keep = undefined;
+        kept = { client, answers: [] };
       }
       if (state.cut && bytes.includes(state.cut.text)) {
         const { done } = state.cut;
         state.cut = undefined;
         client.destroy();
         done();
-      } else if (isSlow && keptBack !== undefined) keptBack.push(() => client.write(bytes));
+      } else if (kept?.client === client) kept.answers.push(bytes);
       else if (!state.holding) client.write(bytes);
     });
   });

@@ -31,6 +31,9 @@ function every(modulus: number, judged: Judged): Bitset {
   return keeps;
 }
 
+/** Of many queries: two threads build another graph each time, and it may miss some of one. */
+const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
 describe('without a graph', () => {
   test('finds the nearest documents with their cosines, and says when there are no more', () => {
     const { judged, make } = filled(300);
@@ -133,7 +136,7 @@ describe('with a graph', () => {
         return recallOfTen(found.documents, expected);
       }),
     );
-    return recalls.reduce((sum, one) => sum + one, 0) / recalls.length;
+    return mean(recalls);
   }
 
   test('finds what comparing all finds, after changes and removals too', () => {
@@ -193,7 +196,7 @@ describe('with a graph', () => {
       expect([found.method, found.exhausted, found.documents.length]).toEqual(['index', false, 60]);
       return recallOfTen(found.documents, near);
     });
-    expect(recalls.reduce((sum, one) => sum + one, 0) / recalls.length).toBeGreaterThan(0.95);
+    expect(mean(recalls)).toBeGreaterThan(0.95);
   });
 
   test('with a least score it knows when it has seen all', () => {
@@ -290,9 +293,6 @@ describe('from disk', () => {
     expect([index.hasGraph, existsSync(path)]).toEqual([false, false]);
   });
 });
-
-/** Of many queries: two threads build another graph each time, and it may miss some of one. */
-const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 describe('with its vectors on disk', () => {
   const directory = () => mkdtempSync(join(tmpdir(), 'vectors-'));
