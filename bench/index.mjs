@@ -23,8 +23,8 @@ const USAGE = `npm run bench:index -- [options]
   --vectors-only         without texts
   --on-disk              vectors in a file from the beginning on, as beyond the memory that the index may take
   --threads 2            that add to the graph
-  --replace-percent 0    at the end so many of 100 documents are removed and added again, and all is measured once more
-  --max-seconds 7200     begins no further step after this
+  --replace-percent 0    at the end so many of 100 documents are stored again, and all is measured once more
+  --max-seconds 7200     adds no more after this
   --keep-free-mib 1500   stops when the machine has less memory left
   --seed 1               of the made-up collection
   --json FILE            the figures as JSON, too`;
@@ -86,12 +86,23 @@ function replicaDocument(number, revision, { vector, ranks }) {
   };
 }
 
-/** Adds documents and builds on. @returns the seconds that the index took for them, without those for making them */
+/** What the index took, without what made the documents: seconds by the clock, and those of all its threads. */
+const taken = { seconds: 0, processor_seconds: 0 };
+
+function timed(work) {
+  const [startedMs, before] = [performance.now(), process.cpuUsage()];
+  work();
+  const { user, system } = process.cpuUsage(before);
+  taken.seconds += (performance.now() - startedMs) / 1000;
+  taken.processor_seconds += (user + system) / 1e6;
+}
+
+/** Adds documents and builds on. */
 function apply(documents) {
-  const startedMs = performance.now();
-  for (const document of documents) replica.apply(document);
-  while (replica.settle());
-  return (performance.now() - startedMs) / 1000;
+  timed(() => {
+    for (const document of documents) replica.apply(document);
+    while (replica.settle());
+  });
 }
 
 const parsed = new Map(FILTERS.map(({ modulus, filter }) => [modulus, filter && parseFilter(filter)]));
@@ -132,13 +143,17 @@ function measureCell(mode, filter) {
   return { mode, filter: filter.name, methods: [...methods], recall_at_10: recall, ms: summary(ms), faults };
 }
 
-function measureStep(documents, buildSeconds, stepRate) {
+/** @param before the step before this one, or nothing that was taken yet */
+function measureStep(documents, before) {
   global.gc?.();
-  const { bytes } = replica.size;
+  const { bytes, dead } = replica.size;
   const resident_bytes = process.memoryUsage().rss;
   const cells = FILTERS.flatMap((filter) => MODES.map((mode) => measureCell(mode, filter)));
-  const step = { documents, build_seconds: buildSeconds, step_rate: stepRate, bytes, resident_bytes, cells };
-  print(`## ${documents} documents: built in ${fixed(buildSeconds, 1)} s, resident ${mebibytes(resident_bytes)} MiB`);
+  const [build_seconds, processor_seconds] = [taken.seconds, taken.processor_seconds];
+  const step_rate = (documents - before.documents) / Math.max(build_seconds - before.build_seconds, 1e-9);
+  const step = { documents, dead, build_seconds, processor_seconds, step_rate, bytes, resident_bytes, cells };
+  const times = `built in ${fixed(build_seconds, 1)} s, ${fixed(processor_seconds, 1)} s of processors`;
+  print(`## ${documents} documents, ${dead} dead: ${times}, resident ${mebibytes(resident_bytes)} MiB`);
   print(
     table(
       ['filter', 'mode', 'method', 'p50 / p95 / p99, ms', 'recall@10'],
@@ -153,7 +168,7 @@ function measureStep(documents, buildSeconds, stepRate) {
 function curve(steps, wanted) {
   const plain = (step, mode) => step.cells.find((cell) => cell.mode === mode && cell.filter === 'none');
   const rows = steps.map((step) => [
-    ...[step.documents, fixed(step.build_seconds, 1), fixed(step.step_rate, 0)],
+    ...[step.documents, fixed(step.build_seconds, 1), fixed(step.processor_seconds, 1), fixed(step.step_rate, 0)],
     ...[mebibytes(step.bytes), mebibytes(step.resident_bytes)],
     ...MODES.flatMap((mode) => [milliseconds(plain(step, mode).ms), fixed(plain(step, mode).recall_at_10, 4)]),
   ]);
@@ -161,26 +176,28 @@ function curve(steps, wanted) {
   if (last !== undefined && last.documents < wanted) {
     const { build_seconds, bytes, resident_bytes } = extrapolated(steps, wanted);
     rows.push([
-      ...[`${wanted}, *extrapolated*`, fixed(build_seconds, 0), '-', mebibytes(bytes), mebibytes(resident_bytes)],
+      ...[`${wanted}, *extrapolated*`, fixed(build_seconds, 0), '-', '-', mebibytes(bytes), mebibytes(resident_bytes)],
       ...MODES.flatMap(() => ['-', '-']),
     ]);
   }
-  const header = ['documents', 'built in, s', 'last step, documents/s', 'index reckons, MiB', 'resident, MiB'];
+  const header = [
+    'documents',
+    'built in, s',
+    'of processors, s',
+    'last step, documents/s',
+    'index reckons, MiB',
+    'resident, MiB',
+  ];
   return table([...header, ...MODES.flatMap((mode) => [`${mode}: p50 / p95 / p99, ms`, 'recall@10'])], rows);
 }
 
-/** Removes so many of 100 documents and adds them again: others in their places, the answers the same. */
+/** Stores so many of 100 documents again, as their next revision: others in their places, the answers the same. */
 function replace(percent) {
-  let seconds = 0;
-  const isChosen = (number) => number % 100 < percent;
-  const startedMs = performance.now();
-  for (let number = 0; number < truth.known; number += 1) if (isChosen(number)) replica.remove(idOf(number));
-  seconds += (performance.now() - startedMs) / 1000;
   for (let at = 0; at < truth.known; at += CHUNK) {
-    const numbers = Array.from({ length: Math.min(CHUNK, truth.known - at) }, (_, i) => at + i).filter(isChosen);
-    seconds += apply(numbers.map((number) => replicaDocument(number, 2, corpus.documentOf(number))));
+    const numbers = Array.from({ length: Math.min(CHUNK, truth.known - at) }, (_, i) => at + i);
+    const chosen = numbers.filter((number) => number % 100 < percent);
+    apply(chosen.map((number) => replicaDocument(number, 2, corpus.documentOf(number))));
   }
-  return seconds;
 }
 
 const shape = { passages, dimensions, queries, texts: withTexts, on_disk: directory !== undefined, threads };
@@ -189,7 +206,8 @@ print(`# Bench of the warm index\n\n\`${JSON.stringify({ ...result.machine, ...s
 const [startedMs, maxSeconds] = [performance.now(), count('max-seconds', 1)];
 const keepFreeBytes = count('keep-free-mib', 0) * 2 ** 20;
 const steps = stepsTo(count('from', 1), passages);
-let [built, stepFrom, stepSeconds, stopped] = [0, 0, 0, undefined];
+const lastStep = () => result.steps.at(-1) ?? { documents: 0, build_seconds: 0 };
+let stopped;
 while (truth.known < passages && stopped === undefined) {
   const until = Math.min(truth.known + CHUNK, steps[0]);
   const made = [];
@@ -198,29 +216,28 @@ while (truth.known < passages && stopped === undefined) {
     truth.add(document);
     made.push(replicaDocument(number, 1, document));
   }
-  const seconds = apply(made);
+  apply(made);
   if (directory !== undefined) replica.moveVectorsToDisk(join(directory, 'vectors'));
-  built += seconds;
-  stepSeconds += seconds;
   if (truth.known === steps[0]) {
-    result.steps.push(measureStep(truth.known, built, (truth.known - stepFrom) / stepSeconds));
-    [stepFrom, stepSeconds] = [truth.known, 0];
+    result.steps.push(measureStep(truth.known, lastStep()));
     steps.shift();
-    if ((performance.now() - startedMs) / 1000 > maxSeconds) stopped = 'time';
   }
+  if ((performance.now() - startedMs) / 1000 > maxSeconds) stopped = 'time';
   if (availableBytes() < keepFreeBytes) stopped = 'memory';
 }
 if (stopped !== undefined && truth.known < passages) {
   print(`Stopped at ${truth.known} documents for want of ${stopped}.`);
-  if (result.steps.at(-1)?.documents !== truth.known && truth.known >= CHUNK)
-    result.steps.push(measureStep(truth.known, built, (truth.known - stepFrom) / Math.max(stepSeconds, 1e-9)));
+  if (lastStep().documents !== truth.known && truth.known >= CHUNK)
+    result.steps.push(measureStep(truth.known, lastStep()));
 }
 print(`## No filter, by number of documents\n\n${curve(result.steps, passages)}`);
 const percent = count('replace-percent', 0);
 if (percent > 0) {
-  const seconds = replace(percent);
-  print(`## ${percent} % removed and added again in ${fixed(seconds, 1)} s`);
-  result.replaced = measureStep(truth.known, seconds, (truth.known * percent) / 100 / seconds);
+  const { seconds, processor_seconds } = taken;
+  replace(percent);
+  const times = `${fixed(taken.seconds - seconds, 1)} s, ${fixed(taken.processor_seconds - processor_seconds, 1)} s of processors`;
+  print(`## ${percent} % stored again in ${times}`);
+  result.replaced = measureStep(truth.known, lastStep());
 }
 if (values.json) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
 const faults = [...result.steps, ...(result.replaced ? [result.replaced] : [])].flatMap((step) =>

@@ -1,8 +1,9 @@
-import type { QueryResponse, SurrealSession } from 'surrealdb';
+import type { QueryResponse } from 'surrealdb';
 import { AcervoError } from '../errors/error.js';
 import type { Connection, Sessions } from './connection.js';
 import type { Change, Committed, CompiledStatement, Database, EngineInfo, Params } from './database.js';
 import { causeOf, classify, type Failure } from './failures.js';
+import type { Session } from './link.js';
 import { transact } from './transact.js';
 import { toPlain } from './values.js';
 
@@ -46,14 +47,12 @@ function thrownFor(failure: Failure): Error {
 export class SessionDatabase implements Database {
   readonly engine: EngineInfo;
   readonly #sessions: Sessions;
-  readonly #connection: Connection;
   readonly #options: SessionDatabaseOptions;
 
-  constructor(connection: Connection, sessions: Sessions, options: SessionDatabaseOptions) {
-    this.#connection = connection;
+  constructor({ kind, version }: Connection, sessions: Sessions, options: SessionDatabaseOptions) {
     this.#sessions = sessions;
     this.#options = options;
-    this.engine = { kind: connection.kind, version: connection.version, vectorIndex: options.vectorIndex };
+    this.engine = { kind, version, vectorIndex: options.vectorIndex };
   }
 
   /** The text of a query file. @throws Error when there is none: a fault of ours */
@@ -66,8 +65,8 @@ export class SessionDatabase implements Database {
   /** Sends a transaction within the deadline. @throws AcervoError `database:unavailable` */
   readonly send: Send = (text, params) => this.#sendBy(this.#sessions.writes, text, params);
 
-  async #sendBy(session: SurrealSession, text: string, params: Params): Promise<QueryResponse[]> {
-    if (!this.#connection.isUp()) throw unavailable();
+  async #sendBy(session: Session, text: string, params: Params): Promise<QueryResponse[]> {
+    if (!session.isUp) throw unavailable();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(unavailable(new Error('deadline'))), this.#options.timeoutMs);
@@ -105,9 +104,12 @@ export class SessionDatabase implements Database {
     });
   }
 
+  /** Both ways are asked: one connection may be back before the other. */
   async isReady(): Promise<boolean> {
+    const { reads, writes } = this.#sessions;
     try {
-      return (await this.run<number>({ text: 'RETURN 1', params: {} })) === 1;
+      const answers = await Promise.all([reads, writes].map((session) => this.#sendBy(session, 'RETURN 1', {})));
+      return answers.every((responses) => causeOf(responses) === undefined);
     } catch {
       return false;
     }

@@ -234,6 +234,24 @@ describe.skipIf(unavailable || !onStack)('faults of the database server', () => 
     await proxy.close();
   });
 
+  it('comes back when the connection breaks again while it is being made anew', async () => {
+    const proxy = await startProxy(Number(new URL(inject('surrealUrl')).port));
+    const product = await start({ SURREALDB_URL: `ws://127.0.0.1:${proxy.port}` });
+    const api = knowledgeOf(product);
+    await api.post({ id: 'anew', content: 'before' });
+    proxy.refuse();
+    // Only the answer to a session that is attached, and says which database it uses, holds the name.
+    const cut = proxy.cutBeforeAnswerHolding(product.env.SURREALDB_DATABASE!);
+    proxy.restore();
+    await cut;
+    await waitFor('the recovery', async () => (await product.call('GET', '/readyz')).status === 200);
+    expect((await api.get('anew')).body.content).toBe('before');
+    expect((await api.post({ id: 'anew', content: 'after' })).body.revision).toBe(2);
+    expect(await withWords(product, 'after')).toEqual(['anew']);
+    await product.stop();
+    await proxy.close();
+  });
+
   it('applies a write once when its answer is lost on the way', async () => {
     const proxy = await startProxy(Number(new URL(inject('surrealUrl')).port));
     const product = await start({ SURREALDB_URL: `ws://127.0.0.1:${proxy.port}` });

@@ -2,12 +2,12 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import type { SurrealSession } from 'surrealdb';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { compileFilter } from '../../src/search/filter/compile.js';
 import { evaluateFilter } from '../../src/search/filter/evaluate.js';
 import { parseFilter } from '../../src/search/filter/parse.js';
 import { connect } from '../../src/surreal/connection.js';
+import type { Session } from '../../src/surreal/link.js';
 import { collections, filterInputs } from '../support/filters.js';
 import { onStack, unavailable } from './support/engine.js';
 
@@ -18,7 +18,7 @@ function engineUrl(): string {
 }
 
 describe.skipIf(unavailable && !process.env.ACERVO_TEST_DATABASE_URL)('a compiled filter on the engine', () => {
-  let session: SurrealSession;
+  let session: Session;
 
   beforeAll(async () => {
     const connection = await connect({ url: engineUrl(), username: 'root', password: 'root', timeoutMs: 15_000 });

@@ -2,12 +2,12 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import type { SurrealSession } from 'surrealdb';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { LANGUAGES, type Language } from '../../src/config.js';
 import { compileText } from '../../src/search/compile.js';
 import { queryWords } from '../../src/search/words.js';
 import { type Connection, connect } from '../../src/surreal/connection.js';
+import type { Session } from '../../src/surreal/link.js';
 import { Documents } from '../../src/warm-index/documents.js';
 import { createAnalyzer } from '../../src/warm-index/text/analyzer.js';
 import { highlight } from '../../src/warm-index/text/highlight.js';
@@ -20,7 +20,7 @@ const PUNCTUATION = /^[!-/:-@[-`{-~]$/;
 
 describe.skipIf(unavailable)('the words of the warm index', () => {
   let connection: Connection;
-  const sessions = new Map<Language, SurrealSession>();
+  const sessions = new Map<Language, Session>();
   const sessionOf = (language: Language) => sessions.get(language)!;
 
   beforeAll(async () => {
