@@ -82,7 +82,7 @@ async function outputHolding(started, find) {
     if (found) return found;
     if (ended || performance.now() > deadline)
       throw new Error(`the product ${ended ? 'ended' : 'did not get ready'}:\n${started.tail()}`);
-    await Promise.race([once(started.child.stdout, 'data'), started.gone, sleep(1000)]);
+    await Promise.race([started.gone, sleep(50)]);
   }
 }
 

@@ -16,6 +16,8 @@ export interface LinkSettings {
 export class LinkTimeoutError extends Error {}
 
 const REVIVAL_PAUSE_MS = 500;
+/** How long a server may take to answer what costs it nothing. */
+const SILENCE_MS = 5_000;
 
 export function isServer(url: string): boolean {
   return /^wss?:/.test(url);
@@ -66,6 +68,16 @@ export class Session {
     this.#open = session;
   }
 
+  /** To be called when an answer is overdue. */
+  doubt(): void {
+    void this.link.doubt();
+  }
+
+  /** @param listener called when what was asked before will not be answered any more. @returns what takes it away again */
+  onLost(listener: () => void): () => void {
+    return this.link.onLost(listener);
+  }
+
   query<Results extends unknown[]>(text: string, params?: Record<string, unknown>) {
     if (this.#open === undefined) throw new Error('the session has not begun');
     return this.#open.query<Results>(text, params);
@@ -73,15 +85,19 @@ export class Session {
 }
 
 /**
- * One connection to an engine, and the sessions over it. The SDK (2.0.8) connects again by itself when a socket breaks; but
- * when that breaks while its sessions are being attached again, it attaches them twice, is refused, and closes for ever. Then
- * a new client takes the place of that one.
+ * One connection to an engine, and the sessions over it. The SDK (2.0.8) connects again by itself when a socket breaks. A new
+ * client takes the place of the old one where that is not enough: when a socket breaks while sessions are being attached
+ * again, the SDK attaches them twice, is refused, and closes for ever; and it does not see that the other end is gone when
+ * nothing tells it so (a firewall that forgot the connection, a host that lost its power).
  */
 export class Link {
   #client: Surreal;
   #version = '';
   #sessions: Session[] = [];
   #closed = false;
+  #isReviving = false;
+  #isDoubting = false;
+  #losers = new Set<() => void>();
 
   private constructor(
     private readonly settings: LinkSettings,
@@ -99,7 +115,7 @@ export class Link {
 
   /** False while the socket is away. */
   get isUp(): boolean {
-    return this.#client.status === 'connected';
+    return this.#client.status === 'connected' && !this.#isReviving;
   }
 
   /** Of the engine that it was opened to, for instance `surrealdb-3.3.5`. */
@@ -112,6 +128,25 @@ export class Link {
     await session.beginOn(this.#client);
     this.#sessions.push(session);
     return session;
+  }
+
+  onLost(listener: () => void): () => void {
+    this.#losers.add(listener);
+    return () => this.#losers.delete(listener);
+  }
+
+  /** Takes another connection unless the server answers soon. */
+  async doubt(): Promise<void> {
+    if (this.#isDoubting || !this.isUp || !isServer(this.settings.url)) return;
+    this.#isDoubting = true;
+    const client = this.#client;
+    const answer = client.version().then(
+      () => true,
+      () => true,
+    );
+    const isThere = await Promise.race([answer, sleep(SILENCE_MS, false, { ref: false })]);
+    this.#isDoubting = false;
+    if (!isThere) await this.#replace(client);
   }
 
   async close(): Promise<void> {
@@ -140,22 +175,28 @@ export class Link {
     } finally {
       clearTimeout(timer);
     }
-    client.subscribe('disconnected', () => void this.#revive());
+    client.subscribe('disconnected', () => void this.#replace(client));
     if (client.status === 'disconnected') throw new Error('the connection has ended already');
   }
 
-  async #revive(): Promise<void> {
-    while (!this.#closed) {
+  /** Goes on trying until there is a connection in the place of this one, or it is closed. */
+  async #replace(old: Surreal): Promise<void> {
+    if (this.#closed || this.#isReviving || old !== this.#client) return;
+    this.#isReviving = true;
+    for (const lose of this.#losers) lose();
+    // Where nobody answers this takes half a minute.
+    old.close().catch(() => undefined);
+    do {
       const client = clientOf(this.settings.url);
       try {
         await this.#connect(client);
         this.#client = client;
-        // It may have been closed meanwhile.
-        if (this.#closed) await client.close();
-        return;
       } catch {
         await sleep(REVIVAL_PAUSE_MS, undefined, { ref: false });
       }
-    }
+    } while (!this.#closed && (this.#client === old || this.#client.status === 'disconnected'));
+    this.#isReviving = false;
+    // It was closed while the new one was being made.
+    if (this.#closed) await this.#client.close();
   }
 }

@@ -67,9 +67,17 @@ export class SessionDatabase implements Database {
 
   async #sendBy(session: Session, text: string, params: Params): Promise<QueryResponse[]> {
     if (!session.isUp) throw unavailable();
-    let timer: NodeJS.Timeout | undefined;
+    let forget = () => {};
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(unavailable(new Error('deadline'))), this.#options.timeoutMs);
+      const timer = setTimeout(() => {
+        session.doubt();
+        reject(unavailable(new Error('deadline')));
+      }, this.#options.timeoutMs);
+      const unsubscribe = session.onLost(() => reject(unavailable(new Error('the connection was lost'))));
+      forget = () => {
+        clearTimeout(timer);
+        unsubscribe();
+      };
     });
     const sent = session.query(text, params).responses();
     // After the deadline nobody waits for this promise any more; its failure must not end the process.
@@ -80,7 +88,7 @@ export class SessionDatabase implements Database {
       if (error instanceof AcervoError) throw error;
       throw thrownFor(classify(error));
     } finally {
-      clearTimeout(timer);
+      forget();
     }
   }
 

@@ -12,6 +12,8 @@ export interface TcpProxy {
   restore(): void;
   /** Bytes are no longer handed on, in either direction; the sockets stay open. */
   hold(): void;
+  /** The same for the connections that there are now; new ones work. */
+  mute(): void;
   connections: number;
   close(): Promise<void>;
 }
@@ -26,6 +28,7 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
   const state = { refusing: false, holding: false, cut: undefined as Awaited | undefined };
   let keep: Awaited | undefined;
   let kept: { client: Socket; answers: Buffer[] } | undefined;
+  const muted = new Set<Socket>();
   const proxy: TcpProxy = {
     port: 0,
     connections: 0,
@@ -50,6 +53,9 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
     hold: () => {
       state.holding = true;
     },
+    mute: () => {
+      for (const socket of sockets) muted.add(socket);
+    },
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
@@ -71,7 +77,7 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
         upstream.destroy();
       });
     }
-    client.on('data', (bytes) => state.holding || upstream.write(bytes));
+    client.on('data', (bytes) => state.holding || muted.has(client) || upstream.write(bytes));
     upstream.on('data', (bytes) => {
       if (keep && bytes.includes(keep.text)) {
         keep.done();
@@ -84,7 +90,7 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
         client.destroy();
         done();
       } else if (kept?.client === client) kept.answers.push(bytes);
-      else if (!state.holding) client.write(bytes);
+      else if (!state.holding && !muted.has(client)) client.write(bytes);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
