@@ -80,7 +80,7 @@ export class VectorIndex {
 
   /**
    * Takes up to so many pending vectors into the graph, where there are enough vectors for one. To be called until it is done, in
-   * slices, so that searches come between: 100 vectors take 10 to 20 ms of one processor.
+   * slices, so that searches come between.
    * @returns whether nothing is left to do
    */
   buildGraph(maxVectors: number): boolean {
