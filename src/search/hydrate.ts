@@ -1,5 +1,5 @@
 import type { Context } from '../context.js';
-import { highlight } from '../warm-index/text/highlight.js';
+import { highlight, termsOf } from '../warm-index/text/highlight.js';
 import type { Corpus, PassageKey } from './corpus.js';
 import { evaluateFilter } from './filter/evaluate.js';
 import { type FoundPassage, PASSAGES_OF_A_HIT } from './leg.js';
@@ -50,8 +50,9 @@ export async function hydrate<Document extends { id: string }>(
 
 /** Marks the words of a search in a text that holds any of them. */
 function marker({ analyzer }: Context, words: string[]) {
+  const terms = termsOf(words, analyzer);
   return (text: string) => {
-    const marked = highlight(text, words, analyzer);
+    const marked = highlight(text, terms, analyzer);
     return marked === text ? {} : { highlight: marked };
   };
 }

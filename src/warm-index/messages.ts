@@ -36,6 +36,8 @@ export interface Calls {
   /** Undefined: only the database can judge the filter. */
   search: { request: ReplicaQuery; answer: ReplicaLegs | undefined };
   save: { request: Place; answer: undefined };
+  /** Leaves behind what is dead. */
+  compact: { request: undefined; answer: undefined };
   measure: { request: undefined; answer: Measure };
   /** True: vectors that were in memory lie on disk from now on. */
   move_to_disk: { request: undefined; answer: boolean };

@@ -42,17 +42,16 @@ export class Replicas {
     if (found === undefined) return { place: undefined, refused: undefined };
     if ('refused' in found) return { place: undefined, refused: found.refused };
     try {
-      this.#replicas = new Map(
-        CORPORA.map((of) => {
-          const parts = partsOfCorpus(found.parts, of);
-          const files = { graph: found.filePath(graphFile(of)), vectors: found.filePath(vectorsFile(of)) };
-          const workingPath = directory && workingVectors(directory, of);
-          if (directory !== undefined && files.vectors !== undefined) makeDirectory(workingDirectory(directory));
-          return [of, Replica.load(parts, options, { ...files, workingPath })];
-        }),
-      );
+      for (const of of CORPORA) {
+        const parts = partsOfCorpus(found.parts, of);
+        const files = { graph: found.filePath(graphFile(of)), vectors: found.filePath(vectorsFile(of)) };
+        const workingPath = directory && workingVectors(directory, of);
+        if (directory !== undefined && files.vectors !== undefined) makeDirectory(workingDirectory(directory));
+        this.#replicas.set(of, Replica.load(parts, options, { ...files, workingPath }));
+      }
     } catch (error) {
       // Whole, and yet not what this version makes: nothing of it is used.
+      this.close();
       this.#replicas = new Map(CORPORA.map((of) => [of, new Replica(options)]));
       return { place: undefined, refused: error instanceof Error ? error.message : String(error) };
     }
@@ -120,6 +119,10 @@ export class Replicas {
     makeDirectory(workingDirectory(directory));
     const moved = [...this.#replicas].map(([of, replica]) => replica.moveVectorsToDisk(workingVectors(directory, of)));
     return moved.includes(true);
+  }
+
+  compact(): undefined {
+    for (const replica of this.#replicas.values()) if (replica.size.dead > 0) replica.compact();
   }
 
   /** Removes the files that are of no use to others. They must not be used any more. */

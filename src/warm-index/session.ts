@@ -26,6 +26,8 @@ const PAGE_DOCUMENTS = 50;
 /** Vectors from which on a graph is worth its memory and its making: fewer are compared one by one in a millisecond. */
 const GRAPH_FROM = 10_000;
 const MEASURE_MS = 2_000;
+/** Of its memory: what is fuller without anything dead would soon have to be compacted again, which holds searches up. */
+const ROOMY = 0.9;
 /** Who is further behind what other nodes write leaves the answer to the database. */
 const MAX_LAG_SECONDS = 5;
 const CORPORA: readonly Searched[] = ['document', 'decision'];
@@ -57,6 +59,8 @@ export class Session {
   #state: WarmState = 'building';
   #measure: Measure | undefined;
   #held = 0;
+  /** The log could not be read when it was looked at last: it may tell of a write that was answered. */
+  #isUnread = false;
   #closing = new AbortController();
   readonly #snapshots: SnapshotKeeper;
   #polling: Promise<void> = Promise.resolve();
@@ -84,7 +88,8 @@ export class Session {
 
   /** May searches ask it? */
   get answers(): boolean {
-    return this.#state === 'ready' && this.#held === 0 && !this.#refresher.isBehind && this.#isCurrent;
+    const isWhole = this.#held === 0 && !this.#refresher.isBehind && !this.#isUnread;
+    return this.#state === 'ready' && isWhole && this.#isCurrent;
   }
 
   /** Nobody else writes to an embedded database. */
@@ -105,12 +110,13 @@ export class Session {
     } catch (error) {
       if (!(error instanceof DeclinedError)) {
         this.#state = 'failed';
-        this.#thread.stop();
+        // The next one uses the same files.
+        await this.#thread.stop();
         throw error;
       }
       this.#state = 'declined';
       await this.#snapshots.settled();
-      this.#thread.stop();
+      await this.#thread.stop();
       this.#forget();
       this.#options.log.warn({ max_memory_bytes: this.#options.maxMemoryBytes }, error.message);
     }
@@ -126,7 +132,9 @@ export class Session {
     this.#follower = new Follower(db, this.#refresher, from);
     if (place === undefined) this.#snapshots.changed();
     await this.catchUp();
+    // Its answer comes after those to all that was handed over: what could not be taken in is known by now.
     await this.#weigh();
+    this.#closing.signal.throwIfAborted();
     this.#state = 'ready';
     const { documents, vectors, memory_bytes } = this.#measure ?? {};
     const duration_ms = Math.round(performance.now() - startedMs);
@@ -212,7 +220,14 @@ export class Session {
     this.#nextPoll ??= this.#polling.then(() => {
       this.#nextPoll = undefined;
       const reading = this.#follower?.catchUp() ?? Promise.resolve();
-      this.#polling = reading.catch(() => undefined);
+      this.#polling = reading.then(
+        () => {
+          this.#isUnread = false;
+        },
+        () => {
+          this.#isUnread = true;
+        },
+      );
       return reading;
     });
     return this.#nextPoll;
@@ -242,14 +257,16 @@ export class Session {
     return this.#thread.call('search', query);
   }
 
-  /** @throws DeclinedError when it takes more memory than it may, even with its vectors on disk */
+  /**
+   * Makes it fit into its memory: first without what is dead, then with its vectors on disk.
+   * @throws DeclinedError when it takes more than it may all the same; Error of the system when they could not be put there
+   */
   async #weigh(): Promise<void> {
     const { maxMemoryBytes = Number.POSITIVE_INFINITY, log } = this.#options;
     if ((await this.#measured()).memory_bytes <= maxMemoryBytes) return;
-    const moved = await this.#thread.call('move_to_disk', undefined).catch((error: unknown) => {
-      log.warn({ err: error }, 'the vectors of the warm index could not be put on disk');
-      return false;
-    });
+    await this.#thread.call('compact', undefined);
+    if ((await this.#measured()).memory_bytes <= ROOMY * maxMemoryBytes) return;
+    const moved = await this.#thread.call('move_to_disk', undefined);
     const { memory_bytes, disk_bytes } = await this.#measured();
     if (memory_bytes > maxMemoryBytes)
       throw new DeclinedError('the warm index does not fit into its memory; the database answers searches');
@@ -301,6 +318,6 @@ export class Session {
     const wasReady = this.#state === 'ready';
     this.#closing.abort(new Error('closed'));
     if (wasReady) await this.#snapshots.close();
-    this.#thread.stop();
+    void this.#thread.stop();
   }
 }

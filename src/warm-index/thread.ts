@@ -13,6 +13,7 @@ export class ThreadEndedError extends Error {}
 export class IndexThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #exited: Promise<void>;
   #last = 0;
   #ended = false;
 
@@ -25,6 +26,9 @@ export class IndexThread {
     // The server decides when the process ends, not this thread.
     this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
+    this.#exited = new Promise((resolve) => {
+      this.#worker.once('exit', () => resolve());
+    });
     const end = (cause: Error) => {
       if (this.#ended) return;
       this.#ended = true;
@@ -62,11 +66,15 @@ export class IndexThread {
     else waiting?.resolve(answer.answer as never);
   }
 
-  /** Asks the thread to end when it has done what it was asked before: ending it amid a native call ends the process. */
-  stop(): void {
+  /**
+   * Asks the thread to end when it has done what it was asked before: ending it amid a native call ends the process.
+   * @returns when it has ended, and uses its files no more
+   */
+  stop(): Promise<void> {
     this.#ended = true;
     for (const { reject } of this.#waiting.values()) reject(new ThreadEndedError('the thread was stopped'));
     this.#waiting.clear();
     this.#worker.postMessage('stop');
+    return this.#exited;
   }
 }

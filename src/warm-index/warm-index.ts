@@ -47,10 +47,11 @@ export class InProcessWarmIndex implements WarmIndex {
     let options = this.#options;
     for (let failures = 0; !this.#closed; ) {
       const startedMs = performance.now();
-      this.#session = new Session(options);
-      // A test ends the first thread, and looks at what comes after it.
-      options = { ...options, faultPoint: undefined };
       try {
+        // There may be no thread to be had.
+        this.#session = new Session(options);
+        // A test ends the first thread, and looks at what comes after it.
+        options = { ...options, faultPoint: undefined };
         await this.#session.run();
         return;
       } catch (error) {

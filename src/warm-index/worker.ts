@@ -32,6 +32,8 @@ function answer(call: Call): unknown {
       return replicas.search(call.request);
     case 'save':
       return replicas.save(call.request);
+    case 'compact':
+      return replicas.compact();
     case 'measure':
       return replicas.measure();
     case 'move_to_disk':

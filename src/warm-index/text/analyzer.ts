@@ -22,7 +22,14 @@ export interface Analyzer {
   tokens(text: string): Token[];
 }
 
-const RULES = 'snowball-stemmers 0.6.0, fold 1';
+const RULES = 'snowball-stemmers 0.6.0, fold 1, ends 1';
+
+/**
+ * Of a longer word its beginning and its end are stemmed, each of half so many characters, as if nothing stood between them:
+ * stems differ in their ends, and where those begin shows in the first syllables. The time that the library takes grows with
+ * the square of the length, or faster: 30 s for 200 000 characters.
+ */
+const LONGEST_STEMMED = 256;
 
 /** Words that are remembered with their terms, at most twice as many. */
 const REMEMBERED = 100_000;
@@ -37,7 +44,7 @@ export function createAnalyzer(language: Language): Analyzer {
   const stemmer = snowball.newStemmer(language);
   const termOf = remembering((word) => {
     const folded = fold(word);
-    return folded === '' ? '' : stemmer.stem(folded);
+    return folded === '' ? '' : stemOf(folded, stemmer);
   });
   return {
     version: `${language}, ${RULES}`,
@@ -58,6 +65,14 @@ export function createAnalyzer(language: Language): Analyzer {
       return tokens;
     },
   };
+}
+
+function stemOf(word: string, stemmer: { stem(word: string): string }): string {
+  if (word.length <= LONGEST_STEMMED) return stemmer.stem(word);
+  const half = LONGEST_STEMMED / 2;
+  const [beginning, middle, end] = [word.slice(0, half), word.slice(half, -half), word.slice(-half)];
+  const stem = stemmer.stem(beginning + end);
+  return beginning + middle + stem.slice(half);
 }
 
 /** Calls `visit` with every run of letters and numbers. */

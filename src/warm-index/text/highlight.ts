@@ -1,8 +1,12 @@
 import type { Analyzer } from './analyzer.js';
 
-/** The text with `<b>…</b>` around every word that the index knows by one of the given words. The rest stays as it is. */
-export function highlight(text: string, words: readonly string[], analyzer: Analyzer): string {
-  const terms = new Set(words.flatMap((word) => analyzer.terms(word)));
+/** What the index knows words as. */
+export function termsOf(words: readonly string[], analyzer: Analyzer): Set<string> {
+  return new Set(words.flatMap((word) => analyzer.terms(word)));
+}
+
+/** The text with `<b>…</b>` around every word that the index knows as one of these terms. The rest stays as it is. */
+export function highlight(text: string, terms: ReadonlySet<string>, analyzer: Analyzer): string {
   let marked = '';
   let copied = 0;
   for (const { term, start, end } of analyzer.tokens(text)) {

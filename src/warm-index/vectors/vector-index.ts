@@ -169,14 +169,23 @@ export class VectorIndex {
     const index = new VectorIndex(options);
     index.#places = new Places(partOf(parts, 'slots', Uint32Array).slice());
     index.#store = storeOf(parts, options.dimensions, files);
-    if (index.#places.length !== index.#store.places) throw new Error('there are other places than vectors');
-    if (files.graph === undefined) {
-      for (const place of index.#places.all()) index.#pending.add(place);
-    } else {
-      const held = { waiting: new Bitset(partOf(parts, 'waiting', Uint32Array).slice()), size: index.size };
-      index.#pending = PendingGraph.load(files.graph, index.#pending.options, held);
+    try {
+      index.#loadGraph(parts, files.graph);
+    } catch (error) {
+      index.close();
+      throw error;
     }
     return index;
+  }
+
+  #loadGraph(parts: Parts, path: string | undefined): void {
+    if (this.#places.length !== this.#store.places) throw new Error('there are other places than vectors');
+    if (path === undefined) {
+      for (const place of this.#places.all()) this.#pending.add(place);
+    } else {
+      const held = { waiting: new Bitset(partOf(parts, 'waiting', Uint32Array).slice()), size: this.size };
+      this.#pending = PendingGraph.load(path, this.#pending.options, held);
+    }
   }
 }
 

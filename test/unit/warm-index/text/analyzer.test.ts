@@ -1,7 +1,10 @@
+import fc from 'fast-check';
+import snowball from 'snowball-stemmers';
 import { describe, expect, it } from 'vitest';
+import { LANGUAGES } from '../../../../src/config.js';
 import { createAnalyzer } from '../../../../src/warm-index/text/analyzer.js';
 import { fold } from '../../../../src/warm-index/text/fold.js';
-import { highlight } from '../../../../src/warm-index/text/highlight.js';
+import { highlight, termsOf } from '../../../../src/warm-index/text/highlight.js';
 
 const english = createAnalyzer('english');
 
@@ -11,6 +14,26 @@ describe('the analyzer', () => {
     const text = "Running, w2bcx: naïve “Straße” don't—x😀y e\u0301te 北京!";
     expect(english.terms(text)).toEqual(['run', 'w2bcx', 'naiv', 'strass', 'don', 't', 'x', 'y', 'e', 'te', 'bei j']);
     expect(createAnalyzer('portuguese').terms('ações Ação')).toEqual(['aco', 'aca']);
+  });
+
+  it.each(LANGUAGES)('stems long words as the library does, by their beginning and end: %s', (language) => {
+    const stemmer = snowball.newStemmer(language);
+    const syllable = fc.constantFrom('ba', 'den', 'lo', 'ris', 'tu', 'may', 'nig', 'ol', 'per', 'sch');
+    const ending = fc.constantFrom('ing', 's', 'ation', 'mente', 'ungen', 'ements', 'ando', 'ly', 'heit', 'issimo', '');
+    const words = fc.tuple(fc.array(syllable, { minLength: 130, maxLength: 250 }), ending);
+    fc.assert(
+      fc.property(words, ([syllables, end]) => {
+        const word = syllables.join('') + end;
+        expect(createAnalyzer(language).terms(word)).toEqual([stemmer.stem(word)]);
+      }),
+    );
+  });
+
+  it('takes time by the length of a word, not by its square', () => {
+    const analyzer = createAnalyzer('french');
+    // The library takes minutes for each of them.
+    for (const letters of ['ay', 'y', 'ﷺ', 'iu'])
+      expect(analyzer.terms(letters.repeat(500_000)).join('').length).toBeGreaterThan(400_000);
   });
 
   it('says where each word stands', () => {
@@ -60,14 +83,14 @@ describe('fold', () => {
 
 describe('highlight', () => {
   it('marks the words that match, with all their letters, and nothing else', () => {
-    expect(highlight('Runners run; he was RUNNING, naïvely. <i>&', ['running', 'naive'], english)).toBe(
-      'Runners <b>run</b>; he was <b>RUNNING</b>, <b>naïvely</b>. <i>&',
-    );
-    expect(highlight('𝒳 naïve 😀run', ['x', 'run'], english)).toBe('<b>𝒳</b> naïve 😀<b>run</b>');
+    expect(
+      highlight('Runners run; he was RUNNING, naïvely. <i>&', termsOf(['running', 'naive'], english), english),
+    ).toBe('Runners <b>run</b>; he was <b>RUNNING</b>, <b>naïvely</b>. <i>&');
+    expect(highlight('𝒳 naïve 😀run', termsOf(['x', 'run'], english), english)).toBe('<b>𝒳</b> naïve 😀<b>run</b>');
   });
 
   it('leaves a text without them as it is', () => {
-    expect(highlight('nothing here', ['else'], english)).toBe('nothing here');
-    expect(highlight('nothing here', [], english)).toBe('nothing here');
+    expect(highlight('nothing here', termsOf(['else'], english), english)).toBe('nothing here');
+    expect(highlight('nothing here', new Set(), english)).toBe('nothing here');
   });
 });
