@@ -166,7 +166,7 @@ export interface Config {
     maxRetries: number;
   };
   vectorIndex: { kind: Environment['ACERVO_VECTOR_INDEX']; efConstruction: number; m: number; searchEf: number };
-  /** `maxMemoryBytes` 0: half of the memory. */
+  /** `maxMemoryBytes` 0: a third of the memory. */
   warmIndex: { mode: Environment['ACERVO_WARM_INDEX']; maxMemoryBytes: number };
   rateLimitPerMinute: number;
   idempotencyTtlSeconds: number;

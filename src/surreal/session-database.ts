@@ -79,10 +79,10 @@ export class SessionDatabase implements Database {
         unsubscribe();
       };
     });
-    const sent = session.query(text, params).responses();
-    // After the deadline nobody waits for this promise any more; its failure must not end the process.
-    sent.catch(() => undefined);
     try {
+      const sent = session.query(text, params).responses();
+      // After the deadline nobody waits for this promise any more; its failure must not end the process.
+      sent.catch(() => undefined);
       return await Promise.race([sent, late]);
     } catch (error) {
       if (error instanceof AcervoError) throw error;

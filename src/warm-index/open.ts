@@ -17,10 +17,10 @@ interface Opening {
   log: Logger;
 }
 
-/** Half of the memory of the machine, or of the container. */
-function halfOfMemory(): number {
+/** A third of the memory of the machine, or of the container: while a snapshot is written, the index is there twice. */
+function thirdOfMemory(): number {
   const constrained = process.constrainedMemory();
-  return Math.floor(Math.min(constrained > 0 ? constrained : totalmem(), totalmem()) / 2);
+  return Math.floor(Math.min(constrained > 0 ? constrained : totalmem(), totalmem()) / 3);
 }
 
 /** The warm index, not yet started; undefined where it is not wanted. */
@@ -36,6 +36,6 @@ export async function openWarmIndex(
     identity: { database: digestOf([secret, database.namespace, database.database]), space: space.slug, language },
     dimensions: space.dimensions,
     directory: join(dataDir, 'warm-index', database.database),
-    maxMemoryBytes: warmIndex.mode === 'on' ? undefined : warmIndex.maxMemoryBytes || halfOfMemory(),
+    maxMemoryBytes: warmIndex.mode === 'on' ? undefined : warmIndex.maxMemoryBytes || thirdOfMemory(),
   });
 }
