@@ -69,24 +69,30 @@ function rankTier(request: Weighed, legs: BothLegs, depth: number): Ranked[] {
   );
 }
 
-const isExhausted = ({ text, vector }: BothLegs, request: SearchRequest): boolean =>
-  ((text?.exhausted ?? true) && (vector?.exhausted ?? true)) || (request.require.has('text') && !!text?.exhausted);
+/** Hits are a subset of what a required leg finds: when that has no more, the other one adds nothing. */
+const isExhausted = ({ text, vector }: BothLegs, { require }: SearchRequest): boolean =>
+  ((text?.exhausted ?? true) && (vector?.exhausted ?? true)) ||
+  (require.has('text') && !!text?.exhausted) ||
+  (require.has('vector') && !!vector?.exhausted);
 
 /**
  * Ranks documents for places 0 to `until`. The order is built in tiers: what fusion makes of the legs at the depth
  * `candidates`; after it what they add at four times that depth; and so on. A deeper leg begins with the shallower one,
  * so places already given never change, and a page that follows repeats nothing and skips nothing. The weights of fusion
  * `auto` are those of the first tier; who asks for a further page gives them back in `request.weights`.
- * @returns fewer than `until` only when nothing more matches
+ * @returns fewer than `until` only when nothing more matches (`exhausted`), or when it gave up: no other ranking has more
+ * @throws the reason of `signal`
  */
 export async function rank(
   ctx: Context,
   request: SearchRequest,
   until: number,
+  signal: AbortSignal,
 ): Promise<{ ranked: Ranked[]; exhausted: boolean; reports: LegReport[]; weights: Weights }> {
   const reports: LegReport[] = [];
   let weights = request.weights;
   for (let deepest = request.candidates; ; deepest *= TIER_GROWTH) {
+    signal.throwIfAborted();
     const legs = await runLegs(ctx, request, deepest);
     reports.push(...[legs.text, legs.vector].flatMap((leg) => (leg ? [leg.report] : [])));
     weights ??= adaptiveWeights(request.trust, {

@@ -10,7 +10,9 @@ const searchRoute = defineRoute({
   tag: 'search',
   scope: 'search:read',
   summary: 'Find documents by words, by meaning, or both',
-  description: 'Never shorter than `limit` while more documents match; `plan` says how the search was made.',
+  description:
+    'Never shorter than `limit` while more documents match, unless `plan.incomplete` says so; `plan` says how the search ' +
+    'was made.',
   body: searchSchema,
   bodyKind: 'json',
   maxBodyBytes: 1_000_000,

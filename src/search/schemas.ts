@@ -132,6 +132,14 @@ export const planSchema = z
     candidates: z.int(),
     legs: z.array(legSchema),
     degraded: z.string().optional().meta({ description: 'Why a leg was left out, as an error code.' }),
+    incomplete: z
+      .literal(true)
+      .optional()
+      .meta({
+        description:
+          'Present where more may match: so many hold the words, and so few of them what else is required, that the ' +
+          'search gave up. A filter, or rarer words, find the rest.',
+      }),
     statements: z
       .array(
         z.object({

@@ -30,7 +30,7 @@ const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
 /** @param request as the search began with it: weights that it names were not made of trust */
 function describePlan(
   request: SearchRequest,
-  { reports, weights }: { reports: LegReport[]; weights: Weights },
+  { reports, weights, gaveUp }: { reports: LegReport[]; weights: Weights; gaveUp: boolean },
   explain: boolean,
 ): SearchPlan {
   const { mode, fusion, words, candidates, degraded } = request;
@@ -49,6 +49,7 @@ function describePlan(
     candidates,
     legs,
     ...(degraded === undefined ? {} : { degraded }),
+    ...(gaveUp ? { incomplete: true as const } : {}),
     ...(explain ? { statements: reports.flatMap(statementsOf) } : {}),
   };
 }
@@ -82,8 +83,9 @@ function statementsOf({ leg, statements }: LegReport) {
 
 /**
  * Searches a corpus: text and vector legs side by side, fused, filtered, paged. Fewer hits than `limit` come only when
- * no more match; `plan` says how the search was made.
- * @throws AcervoError as `planSearch` says; `cursor:invalid`, `cursor:expired`; `auth:scope_missing` (lineage)
+ * no more match, or `plan.incomplete` says that it gave up; `plan` says how the search was made.
+ * @throws AcervoError as `planSearch` says; `cursor:invalid`, `cursor:expired`; `auth:scope_missing` (lineage); the reason
+ *   of `signal`
  */
 export async function search<Document extends { id: string }>(
   ctx: Context,
@@ -97,27 +99,28 @@ export async function search<Document extends { id: string }>(
   const request = weights === undefined ? planned : { ...planned, weights };
   const hits: Hit<Document>[] = [];
   let at = from;
-  let ranking = await rank(ctx, request, Math.min(MAX_WINDOW, from + input.limit));
+  let until = Math.min(MAX_WINDOW, from + input.limit);
+  let ranking = await rank(ctx, request, until, signal);
   // Documents deleted since they were found leave holes: what comes next fills them.
   while (hits.length < input.limit && at < MAX_WINDOW) {
+    signal.throwIfAborted();
     const next = ranking.ranked.slice(at, Math.min(MAX_WINDOW, at + input.limit - hits.length));
     at += next.length;
     hits.push(...(await hydrate(ctx, corpus, request, next)));
-    if (hits.length === input.limit || (next.length === 0 && ranking.exhausted)) break;
-    if (next.length === 0 || at >= ranking.ranked.length) {
-      if (ranking.exhausted) break;
-      ranking = await rank(
-        ctx,
-        { ...request, weights: ranking.weights },
-        Math.min(MAX_WINDOW, at + input.limit - hits.length),
-      );
+    if (hits.length === input.limit) break;
+    if (at >= ranking.ranked.length) {
+      // One that is shorter than was asked for gave up: asked again it would say the same.
+      if (ranking.exhausted || ranking.ranked.length < until) break;
+      until = Math.min(MAX_WINDOW, at + input.limit - hits.length);
+      ranking = await rank(ctx, { ...request, weights: ranking.weights }, until, signal);
     }
   }
+  const gaveUp = hits.length < input.limit && at < MAX_WINDOW && !ranking.exhausted;
   const more = at < MAX_WINDOW && (at < ranking.ranked.length || !ranking.exhausted) && hits.length === input.limit;
   const bookmark: Bookmark = { offset: at, ...(request.fusion === 'auto' ? { weights: ranking.weights } : {}) };
   return {
     hits: input.lineage === undefined ? hits : await withLineages(ctx, corpus.kind, hits, input.lineage.depth),
     ...(more ? { cursor: ctx.cursors.sign(corpus.cursorKind, { ...bookmark }, digest) } : {}),
-    plan: describePlan(request, ranking, input.explain),
+    plan: describePlan(request, { ...ranking, gaveUp }, input.explain),
   };
 }
