@@ -73,13 +73,16 @@ async function withNewColumns(ctx: Context, row: KnowledgeRow, patch: PatchInput
   };
   const { title, passages_source, passage_count, size_bytes } = row;
   const fingerprint = fingerprintOf(kept);
-  return { id: row.id, columns: { ...kept, title, fingerprint, passages_source, passage_count, size_bytes } };
+  const columns = { ...kept, title, fingerprint, passages_source, passage_count, size_bytes };
+  return { id: row.id, columns, rowOnly: true };
 }
 
 async function patchOnce(ctx: Context, id: string, patch: PatchInput, ifMatch: number | undefined) {
   const row = await readRow(ctx, id);
   const newTitle = patch.title !== undefined && (patch.title ?? undefined) !== row.title;
-  const newContent = patch.content !== undefined && patch.content !== row.content;
+  // The same content is new where its embedding was refused: sending it again is how to have it tried again.
+  const sameContent = patch.content === row.content && row.embedding_status !== 'failed';
+  const newContent = patch.content !== undefined && !sameContent;
   const document = newTitle || newContent ? await recut(ctx, row, patch) : await withNewColumns(ctx, row, patch);
   // A stale If-Match is refused by the transaction, after it has looked whether this is a retry of what it did.
   return storeDocument(ctx, document, { operation: ctx.operation, expectedRevision: ifMatch ?? row.revision });

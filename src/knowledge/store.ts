@@ -18,9 +18,12 @@ export interface StoredDocument {
   audit_id?: string;
 }
 
-/** The parts of a document that `knowledge/put` writes; without `content` the passages stay as they are. */
+/**
+ * The parts of a document that `knowledge/put` writes; without `content` the passages stay as they are. `rowOnly`: no
+ * content was sent, so vectors that were refused stay refused; without it they are to be made again.
+ */
 export type Storable = Pick<PreparedDocument, 'id' | 'columns'> &
-  Partial<Pick<PreparedDocument, 'content' | 'passages'>> & { vectors?: DocumentVectors };
+  Partial<Pick<PreparedDocument, 'content' | 'passages'>> & { vectors?: DocumentVectors; rowOnly?: true };
 
 /** The row that `knowledge/put` writes, and the part of the audit row that may be erased later. */
 function rowOf(ctx: Context, { columns, vectors }: Storable) {
@@ -67,6 +70,7 @@ export function documentParams(ctx: Context, document: Storable, expectedRevisio
     vectors: document.vectors?.vectors ?? [],
     bound_agent: ctx.principal.agent_id,
     expected_revision: expectedRevision,
+    row_only: document.rowOnly,
     audit_values,
   };
 }

@@ -89,6 +89,11 @@ describe.skipIf(unavailable)('vectors of decisions', () => {
     expect(await post(product, 'refused', 'words that are refused')).toMatchObject({ embedding_status: 'failed' });
     expect(await get(product, 'refused')).toMatchObject({ embedding_error: 'embedding:rejected', revision: 1 });
     expect(idsOf(await hits(product, { query: 'refused words', mode: 'text' }))).toEqual(['refused']);
+    const outcome = { status: 'success' };
+    const patched = await product.call('PATCH', '/v1/decisions/refused', { outcome, metadata: { seen: 1 } });
+    expect([patched.status, patched.body], patched.text).toMatchObject([200, { embedding_status: 'failed' }]);
+    const after = { embedding_status: 'failed', embedding_error: 'embedding:rejected', outcome, metadata: { seen: 1 } };
+    expect(await get(product, 'refused')).toMatchObject({ ...after, revision: 2 });
   });
 
   it('are made anew when the embedder is changed, but for those that came from callers', async () => {

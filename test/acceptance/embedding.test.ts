@@ -148,6 +148,68 @@ describe.skipIf(unavailable).each(['openai', 'gemini'] as const)('the embedder %
   });
 });
 
+describe.skipIf(unavailable)('a document whose embedding was refused', () => {
+  const content = 'a text that is refused';
+  const failed = { embedding_status: 'failed', embedding_error: 'embedding:rejected' };
+  let provider: EmbeddingServer;
+  let product: Product;
+  beforeAll(async () => {
+    provider = await startEmbeddingServer('openai', { dimensions: DIMENSIONS });
+    product = await startProduct(settings(provider));
+  });
+  afterEach(() => provider.behave('ok'));
+  afterAll(async () => {
+    await product?.stop();
+    await provider?.close();
+  });
+
+  async function refused(id: string, more: object = {}): Promise<void> {
+    provider.behave({ status: 400 });
+    expect(await post(product, { id, content, ...more })).toMatchObject({ embedding_status: 'failed', revision: 1 });
+    provider.behave('ok');
+  }
+  const patch = (id: string, body: object, headers: Record<string, string> = {}) =>
+    product.call<Stored & Record<string, unknown>>('PATCH', `/v1/knowledge/${id}`, body, { headers });
+
+  it('can be patched: what else it says changes, the refusal stays, and nobody is asked again', async () => {
+    await refused('patched');
+    const asked = provider.requests.length;
+    const first = await patch('patched', { metadata: { seen: 1 } });
+    expect([first.status, first.body], first.text).toMatchObject([200, { revision: 2, embedding_status: 'failed' }]);
+    const second = await patch('patched', { metadata: { seen: 2 } }, { 'if-match': '"2"' });
+    expect([second.status, second.body], second.text).toMatchObject([200, { revision: 3, embedding_status: 'failed' }]);
+    const stale = await patch('patched', { metadata: { seen: 3 } }, { 'if-match': '"2"' });
+    expect([stale.status, stale.body]).toMatchObject([412, { code: 'revision:mismatch' }]);
+    const same = await patch('patched', { metadata: { seen: 2 } });
+    expect(same.body, same.text).toMatchObject({ status: 'unchanged', revision: 3, embedding_status: 'failed' });
+    expect(await get(product, 'patched')).toMatchObject({ ...failed, content, metadata: { seen: 2 }, revision: 3 });
+    expect(provider.requests.length).toBe(asked);
+    const found = await search(product, { query: 'refused', mode: 'text', filter: { 'metadata.seen': 2 } });
+    expect(idsOf(found.hits)).toEqual(['patched']);
+  });
+
+  it('gets its vectors when its content is sent again, in a patch or whole, also where it is the same', async () => {
+    const whole = (id: string) => product.call('POST', '/v1/knowledge', { id, content });
+    for (const [id, send] of Object.entries({ part: (id: string) => patch(id, { content }), whole })) {
+      await refused(id);
+      expect((await patch(id, { metadata: { seen: 1 } })).status).toBe(200);
+      const sent = await send(id);
+      expect(sent.body, sent.text).toMatchObject({ status: 'updated', embedding_status: 'ready', revision: 3 });
+      expect(await get(product, id)).not.toHaveProperty('embedding_error');
+      await expectVector(product, provider, id, content);
+      expect((await send(id)).body).toMatchObject({ status: 'unchanged', revision: 3 });
+    }
+  });
+
+  it('that brought its passages is patched all the same, and is to be sent again whole', async () => {
+    await refused('cut', { content: undefined, passages: [{ text: 'one part' }, { text: 'another part' }] });
+    expect((await patch('cut', { metadata: { seen: 1 } })).body).toMatchObject({ revision: 2, passage_count: 2 });
+    expect(await get(product, 'cut')).toMatchObject(failed);
+    const again = await patch('cut', { content: 'one part\n\nanother part' });
+    expect([again.status, again.body]).toMatchObject([409, { code: 'knowledge:caller_passages' }]);
+  });
+});
+
 describe.skipIf(unavailable)('an unreliable embedder', () => {
   let provider: EmbeddingServer;
   let product: Product;
