@@ -63,6 +63,11 @@ export const ERROR_CODES = {
     title: 'The passages or vectors came with the document: send the whole document again.',
   },
   'knowledge:too_many_passages': { status: 400, retryable: false, title: 'A document has at most 512 passages.' },
+  'knowledge:word_too_long': {
+    status: 400,
+    retryable: false,
+    title: 'A passage holds a word of more than 10 000 characters: split it, or send it as content.',
+  },
   'knowledge:metadata_too_large': { status: 400, retryable: false, title: 'The metadata is too large or too deep.' },
   'knowledge:content_too_large': { status: 413, retryable: false, title: 'The content is larger than 2 MB.' },
   'revision:mismatch': {

@@ -44,6 +44,7 @@ const executeRoute = defineRoute({
     'knowledge:content_too_large',
     'knowledge:metadata_too_large',
     'knowledge:too_many_passages',
+    'knowledge:word_too_long',
     'knowledge:id_unavailable',
     'knowledge:not_found',
     'decision:id_unavailable',

@@ -14,6 +14,7 @@ import {
 import type { SourcedInput } from './source.js';
 import { splitText } from './split.js';
 import { checkedUnitVector } from './vectors.js';
+import { refuseLongWords } from './words.js';
 
 /** Where a passage's vector comes from: the caller's, or still to be embedded. */
 export interface PreparedPassage {
@@ -144,6 +145,7 @@ export function prepareDocument(ctx: Context, input: SourcedInput): PreparedDocu
   const passages = withTitle(cut(ctx, input, content), input.title);
   if (passages.length === 0)
     throw new AcervoError('request:invalid', { faults: [{ path: 'content', message: 'holds no text' }] });
+  refuseLongWords(passages);
   const { dimensions } = ctx.embedder.space;
   const wholeVector = input.vector && checkedUnitVector(input.vector, dimensions, 'vector');
   const kept = {

@@ -31,6 +31,7 @@ const DOCUMENT_ERRORS = [
   'knowledge:content_too_large',
   'knowledge:metadata_too_large',
   'knowledge:too_many_passages',
+  'knowledge:word_too_long',
   'knowledge:id_unavailable',
   'vector:wrong_dimensions',
   'vector:zero',

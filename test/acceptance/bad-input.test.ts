@@ -127,6 +127,13 @@ describe.skipIf(unavailable)('bad input', () => {
       ],
       ['content of 3 MB', { id: 'kept', content: 'x'.repeat(3_000_000) }, 413, 'knowledge:content_too_large'],
       ['a body of 25 MB', { id: 'kept', content: 'x'.repeat(25_000_000) }, 413, 'request:too_large'],
+      [
+        'a passage with a word of 10 001 characters',
+        { id: 'kept', passages: [{ text: 'fine' }, { text: `so: ${'y'.repeat(10_001)}.` }] },
+        400,
+        'knowledge:word_too_long',
+        'passages.1.text',
+      ],
       ['513 passages', { id: 'kept', passages: Array(513).fill({ text: 'p' }) }, 400, 'knowledge:too_many_passages'],
       [
         'passages of 3 MB',

@@ -66,7 +66,8 @@ describe.skipIf(unavailable)('bulk', () => {
       [good('mix-11', { unknown: 1 }), 'request:invalid', 'mix-11'],
       [good('mix-12', { vector: [1, 2] }), 'vector:wrong_dimensions', 'mix-12'],
       [good('mix-13', { passages: Array(513).fill({ text: 'p' }) }), 'knowledge:too_many_passages', 'mix-13'],
-      [good('mix-14'), undefined, 'mix-14'],
+      [good('mix-14', { passages: [{ text: 'y'.repeat(600_000) }] }), 'knowledge:word_too_long', 'mix-14'],
+      [good('mix-15'), undefined, 'mix-15'],
     ];
     const body = Buffer.concat(lines.flatMap(([line]) => [Buffer.from(line as string), Buffer.from('\n')]));
     const results = await send(body);
@@ -75,8 +76,8 @@ describe.skipIf(unavailable)('bulk', () => {
     );
     expect(results[5]!.error!.errors).toMatchObject([{ path: 'id' }]);
     expect(results[11]!.error!.errors).toEqual([{ path: 'unknown', message: 'is not known here' }]);
-    expect(await idsWith('mix')).toEqual(['mix-1', 'mix-14']);
-    expect(await withWords(product, 'good')).toEqual(['mix-1', 'mix-14']);
+    expect(await idsWith('mix')).toEqual(['mix-1', 'mix-15']);
+    expect(await withWords(product, 'good')).toEqual(['mix-1', 'mix-15']);
   }, 120_000);
 
   it('applies lines of one id in their order: the last wins', async () => {

@@ -186,6 +186,19 @@ describe.skipIf(unavailable)('knowledge', () => {
       expect(await withWords(product, 'dive')).toEqual(['patch']);
     });
 
+    it('takes texts without spaces: a word is as long as a passage, or as 10 000 characters in one of the caller', async () => {
+      const letters = 'y'.repeat(300_000);
+      const content = `${letters} ${Buffer.from(letters).toString('base64')} https://example.com/?q=${letters} vaquita`;
+      expect((await api.post({ id: 'run-on', content })).status).toBe(201);
+      const blob = Buffer.from(Array.from({ length: 300_000 }, (_, n) => (n * 31 + (n >> 8)) & 255)).toString('base64');
+      const passages = [{ text: `${'y'.repeat(10_000)} vaquita` }, { text: blob }];
+      expect((await api.post({ id: 'run-on-passages', passages })).status).toBe(201);
+      expect(await withWords(product, 'vaquita')).toEqual(['run-on', 'run-on-passages']);
+      const patched = await api.patch('run-on', { content: `vaquita ${letters}` });
+      expect([patched.status, patched.body.revision], patched.text).toEqual([200, 2]);
+      for (const id of ['run-on', 'run-on-passages']) expect((await api.remove(id)).status).toBe(204);
+    });
+
     it('cuts anew for a new title or content, and finds it by them only', async () => {
       const content = SENTENCE.repeat(60);
       const { passage_count } = (await api.post({ id: 'titled', title: 'Sandpiper', content })).body;
