@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { contentLength, declaredSha256, withBytes } from '../http/bytes.js';
+import { etagOf, revisionFromIfMatch, revisionReply } from '../http/conditions.js';
 import { defineRoute, type Reply, type Route } from '../http/route.js';
-import { etagOf, revisionFromIfMatch } from '../knowledge/if-match.js';
 import { idSchema } from '../knowledge/schemas.js';
 import { batchArtifacts } from './batch.js';
 import type { Changed } from './change.js';
@@ -191,9 +191,7 @@ const getRoute = defineRoute({
   errors: ['artifact:not_found'],
   handler: async (ctx, { params: { id }, headers }) => {
     const artifact = await readArtifact(ctx, id);
-    const etag = etagOf(artifact.revision);
-    if (headers.get('if-none-match') === etag) return { status: 304, headers: { etag } };
-    return { status: 200, body: publicArtifact(artifact), headers: { etag } };
+    return revisionReply(headers, artifact.revision, publicArtifact(artifact));
   },
 });
 

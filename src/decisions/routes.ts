@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { etagOf, revisionFromIfMatch } from '../http/conditions.js';
 import { defineRoute, type Reply, type Route } from '../http/route.js';
-import { etagOf, revisionFromIfMatch } from '../knowledge/if-match.js';
 import { idSchema } from '../knowledge/schemas.js';
 import { search } from '../search/search.js';
 import { DECISIONS } from './corpus.js';
@@ -121,6 +121,7 @@ const getRoute = defineRoute({
   errors: ['decision:not_found'],
   handler: async (ctx, { params: { id } }) => {
     const decision = await getDecision(ctx, id);
+    // Never 304: evidence goes with its documents, and the revision does not tell.
     return { status: 200, body: decision, headers: { etag: etagOf(decision.revision) } };
   },
 });

@@ -73,7 +73,7 @@ export const ERROR_CODES = {
   'revision:mismatch': {
     status: 412,
     retryable: false,
-    title: 'The resource has changed since the revision in If-Match.',
+    title: 'The resource has changed since the revision in If-Match, or is not there.',
   },
   'revision:contended': {
     status: 409,

@@ -1,5 +1,5 @@
+import { etagOf } from '../http/conditions.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { etagOf } from '../knowledge/if-match.js';
 import { MAX_DOCUMENT_BODY_BYTES } from '../knowledge/schemas.js';
 import { execute } from './execute.js';
 import { executedSchema, executionSchema } from './schemas.js';

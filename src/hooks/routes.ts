@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Context } from '../context.js';
+import { etagOf, revisionFromIfMatch } from '../http/conditions.js';
 import { defineRoute, type Reply, type Route } from '../http/route.js';
-import { etagOf, revisionFromIfMatch } from '../knowledge/if-match.js';
 import { idSchema } from '../knowledge/schemas.js';
 import { listAttempts } from './attempts.js';
 import type { ChangedHook } from './change.js';

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { AcervoError } from '../errors/error.js';
+import { isKnown } from './conditions.js';
 import type { Reply } from './route.js';
 
 /** RFC 9110, section 14.1.2: `first-last` (both included), `first-`, or `-suffix`. */
@@ -22,13 +23,6 @@ const HARMLESS = {
   'x-content-type-options': 'nosniff',
   'accept-ranges': 'bytes',
 };
-
-/** Does If-None-Match name this tag? RFC 9110, section 13.1.2: weak comparison. */
-function isKnown(headers: Headers, etag: string): boolean {
-  const given = headers.get('if-none-match');
-  if (given === null) return false;
-  return given.trim() === '*' || given.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
-}
 
 /**
  * The one range that a request asks for. Several ranges, another unit, or what cannot be read: the whole is sent, as

@@ -4,7 +4,7 @@ import { type DocumentVectors, embedDocuments } from './embed.js';
 import { type PreparedDocument, prepareDocument } from './prepare.js';
 import type { PutInput } from './schemas.js';
 import { withSource } from './source.js';
-import { type StoredDocument, storeDocument } from './store.js';
+import { type Expected, type StoredDocument, storeDocument } from './store.js';
 
 export interface KnownState {
   id: string;
@@ -38,7 +38,7 @@ export async function storePrepared(
   ctx: Context,
   document: PreparedDocument,
   vectors: DocumentVectors | undefined,
-  options: { operation: RequestOperation; expectedRevision?: number | undefined; required: boolean },
+  { required, ...options }: Expected & { operation: RequestOperation; required: boolean },
 ): Promise<StoredDocument> {
   if (vectors !== undefined) return storeDocument(ctx, { ...document, vectors }, options);
   try {
@@ -47,23 +47,23 @@ export async function storePrepared(
     if (!isAcervoError(error, 'revision:mismatch') || options.expectedRevision !== undefined) throw error;
   }
   // The content has changed since it was looked at: it is stored as new.
-  const [made] = await embedDocuments(ctx, [document], { required: options.required });
+  const [made] = await embedDocuments(ctx, [document], { required });
   return storeDocument(ctx, made ? { ...document, vectors: made } : document, options);
 }
 
 /**
  * Stores or replaces one document.
- * @param ifMatch the revision that the client saw, from If-Match
+ * @param expected from If-Match
  * @throws AcervoError as `withSource`, `prepareDocument`, `embedDocuments` and `storeDocument` say
  */
 export async function putDocument(
   ctx: Context,
   input: PutInput,
-  { ifMatch, signal }: { ifMatch?: number | undefined; signal: AbortSignal },
+  { signal, ...expected }: Expected & { signal: AbortSignal },
 ): Promise<StoredDocument> {
   const document = prepareDocument(ctx, await withSource(ctx, input, signal));
   const required = input.require_embedding ?? false;
   const isNew = bringsNewContent(document, (await knownStates(ctx, [document])).get(document.id));
   const [vectors] = isNew ? await embedDocuments(ctx, [document], { required, signal }) : [];
-  return storePrepared(ctx, document, vectors, { operation: ctx.operation, expectedRevision: ifMatch, required });
+  return storePrepared(ctx, document, vectors, { ...expected, operation: ctx.operation, required });
 }

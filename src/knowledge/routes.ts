@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { NDJSON } from '../http/body.js';
+import { etagOf, insistsOnAny, revisionFromIfMatch, revisionReply } from '../http/conditions.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { bulkStore } from './bulk.js';
 import { deleteDocument } from './delete.js';
 import { getDocument } from './get.js';
-import { etagOf, revisionFromIfMatch } from './if-match.js';
 import { listDocuments } from './list.js';
 import { patchDocument } from './patch.js';
 import { putDocument } from './put.js';
@@ -61,7 +61,8 @@ const putRoute = defineRoute({
   summary: 'Store or replace a document',
   description:
     'Splits the content into passages, embeds them, and commits document, passages, vectors and audit row together. ' +
-    'The same content and id again changes nothing. With an artifact_id and no content, the text is taken out of that ' +
+    'The same content and id again changes nothing. If-Match makes it a replacement only: of the revision that it ' +
+    'names, or with * of any. With an artifact_id and no content, the text is taken out of that ' +
     'file: plain text, Markdown, HTML, CSV, JSON, PDF, DOCX.',
   body: putSchema,
   bodyKind: 'json',
@@ -73,7 +74,8 @@ const putRoute = defineRoute({
   },
   errors: [...DOCUMENT_ERRORS, ...SOURCE_ERRORS],
   handler: async (ctx, { body, headers, signal }) => {
-    const stored = await putDocument(ctx, body, { ifMatch: revisionFromIfMatch(headers), signal });
+    const expected = { expectedRevision: revisionFromIfMatch(headers), mustExist: insistsOnAny(headers) };
+    const stored = await putDocument(ctx, body, { ...expected, signal });
     const location = { etag: etagOf(stored.revision), location: `/v1/knowledge/${stored.id}` };
     return { status: stored.status === 'created' ? 201 : 200, body: stored, headers: location };
   },
@@ -177,9 +179,7 @@ const getRoute = defineRoute({
   errors: ['knowledge:not_found'],
   handler: async (ctx, { params: { id }, headers }) => {
     const document = await getDocument(ctx, id);
-    const etag = etagOf(document.revision);
-    if (headers.get('if-none-match') === etag) return { status: 304, headers: { etag } };
-    return { status: 200, body: document, headers: { etag } };
+    return revisionReply(headers, document.revision, document);
   },
 });
 

@@ -59,8 +59,16 @@ export function inTurn<Result>(passages: number, write: () => Promise<Result>): 
   return oneAtATime(write);
 }
 
+/** What must be so for a document to be written. */
+export interface Expected {
+  /** The revision that must be current; 0: none may exist. */
+  expectedRevision?: number | undefined;
+  /** One must exist, of whichever revision. */
+  mustExist?: boolean | undefined;
+}
+
 /** What `knowledge/put` takes, and the part of its audit row that may be erased. */
-export function documentParams(ctx: Context, document: Storable, expectedRevision?: number) {
+export function documentParams(ctx: Context, document: Storable, { expectedRevision, mustExist }: Expected = {}) {
   const { row, audit_values } = rowOf(ctx, document);
   return {
     id: document.id,
@@ -70,6 +78,7 @@ export function documentParams(ctx: Context, document: Storable, expectedRevisio
     vectors: document.vectors?.vectors ?? [],
     bound_agent: ctx.principal.agent_id,
     expected_revision: expectedRevision,
+    must_exist: mustExist,
     row_only: document.rowOnly,
     audit_values,
   };
@@ -77,15 +86,14 @@ export function documentParams(ctx: Context, document: Storable, expectedRevisio
 
 /**
  * Writes a document in one transaction: row, content, passages, vectors and audit row.
- * @param expectedRevision the revision that must be current; 0: none may exist
  * @throws AcervoError `revision:mismatch`, `knowledge:id_unavailable`, and those of `Database.transact`
  */
 export async function storeDocument(
   ctx: Context,
   document: Storable,
-  { operation, expectedRevision }: { operation: RequestOperation; expectedRevision?: number | undefined },
+  { operation, ...expected }: Expected & { operation: RequestOperation },
 ): Promise<StoredDocument> {
-  const { audit_values, ...params } = documentParams(ctx, document, expectedRevision);
+  const { audit_values, ...params } = documentParams(ctx, document, expected);
   const change = {
     query: 'knowledge/put',
     params: { ...params, audit_values: [audit_values] },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { artifactSchema } from '../artifacts/schemas.js';
+import { etagOf, revisionFromIfMatch, revisionReply } from '../http/conditions.js';
 import { defineRoute, type Reply, type Route } from '../http/route.js';
-import { etagOf, revisionFromIfMatch } from '../knowledge/if-match.js';
 import { idSchema } from '../knowledge/schemas.js';
 import { attachArtifacts, detachArtifact, listSessionArtifacts } from './artifacts.js';
 import type { ChangedSession } from './change.js';
@@ -137,9 +137,7 @@ const getRoute = defineRoute({
   errors: ['session:not_found'],
   handler: async (ctx, { params: { id }, headers }) => {
     const session = await readSession(ctx, id);
-    const etag = etagOf(session.revision);
-    if (headers.get('if-none-match') === etag) return { status: 304, headers: { etag } };
-    return { status: 200, body: publicSession(session), headers: { etag } };
+    return revisionReply(headers, session.revision, publicSession(session));
   },
 });
 

@@ -237,10 +237,28 @@ describe.skipIf(unavailable)('knowledge', () => {
       expect((await api.remove('match', { 'if-match': '"3"' })).status).toBe(204);
     });
 
+    it('stores nothing new with If-Match: *, which only what is there can keep', async () => {
+      const any = { 'if-match': '*' };
+      expectProblem(await api.post({ id: 'any', content: 'Dotterels rest.' }, any), 412, 'revision:mismatch');
+      expectProblem(await api.post({ content: 'Dotterels rest.' }, any), 412, 'revision:mismatch');
+      expect(await withWords(product, 'dotterels')).toEqual([]);
+      expectProblem(await api.patch('any', { metadata: {} }, any), 404, 'knowledge:not_found');
+      await api.post({ id: 'any', content: 'Dotterels rest.' });
+      expect((await api.post({ id: 'any', content: 'Dotterels rest.' }, any)).body.status).toBe('unchanged');
+      expect((await api.post({ id: 'any', content: 'Dotterels run.' }, any)).body).toMatchObject({ revision: 2 });
+      await api.remove('any');
+      expectProblem(await api.post({ id: 'any', content: 'Dotterels rest.' }, any), 412, 'revision:mismatch');
+      expect((await api.get('any')).status).toBe(404);
+    });
+
     it('answers 304 to If-None-Match while nothing changed', async () => {
       await api.post({ id: 'cached', content: 'Ruffs dance.' });
-      const unchanged = await api.get('cached', { 'if-none-match': '"1"' });
-      expect([unchanged.status, unchanged.text, unchanged.headers.get('etag')]).toEqual([304, '', '"1"']);
+      for (const tags of ['"1"', 'W/"1"', '*', '"0", W/"1"', '"1","2"']) {
+        const unchanged = await api.get('cached', { 'if-none-match': tags });
+        expect([unchanged.status, unchanged.text, unchanged.headers.get('etag')], tags).toEqual([304, '', '"1"']);
+      }
+      for (const tags of ['"2"', 'W/"2"', '1', '"11"', '"0", "2"'])
+        expect((await api.get('cached', { 'if-none-match': tags })).status, tags).toBe(200);
       await api.patch('cached', { metadata: { x: 1 } });
       const changed = await api.get('cached', { 'if-none-match': '"1"' });
       expect([changed.status, changed.body.revision]).toEqual([200, 2]);

@@ -147,7 +147,7 @@ describe('errors', () => {
     expect(response.status).toBe(412);
     expect(await response.json()).toEqual({
       type: '/docs/errors#revision-mismatch',
-      title: 'The resource has changed since the revision in If-Match.',
+      title: 'The resource has changed since the revision in If-Match, or is not there.',
       status: 412,
       code: 'revision:mismatch',
       detail: 'It is 3.',
