@@ -5,7 +5,7 @@ import { publicDecision } from './row.js';
 import type { Decision } from './schemas.js';
 
 interface Page {
-  documents: (Decision | undefined)[];
+  documents: ((Decision & { content_revision: number }) | undefined)[];
   texts: (string | undefined)[];
 }
 
@@ -17,8 +17,15 @@ export const DECISIONS: Corpus<Decision> = {
   cursorKind: 'decision-search',
   count: async (ctx) => (await ctx.db.query<{ count: number }[]>('decisions/count'))[0]?.count ?? 0,
   keys: (ctx, ids) => ctx.db.query<DocumentKey[]>('decisions/keys', { ids }),
-  page: async (ctx, { ids, passages }) => {
-    const page = await ctx.db.query<Page>('decisions/page', { ids, passages });
-    return { ...page, documents: page.documents.map((row) => row && publicDecision(row)) };
+  page: async (ctx, { ids, passages, filled }) => {
+    const params = { ids, passages };
+    const page = await (filled
+      ? ctx.db.query<Page>('decisions/page-filled', params)
+      : ctx.db.query<Page>('decisions/page', params));
+    return {
+      documents: page.documents.map((row) => row && publicDecision(row)),
+      contentRevisions: page.documents.map((row) => row?.content_revision),
+      texts: page.texts,
+    };
   },
 };

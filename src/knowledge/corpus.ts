@@ -5,7 +5,7 @@ import { publicDocument } from './get.js';
 import type { KnowledgeDocument } from './schemas.js';
 
 interface Page {
-  documents: (KnowledgeDocument | undefined)[];
+  documents: ((KnowledgeDocument & { content_revision: number }) | undefined)[];
   texts: (string | undefined)[];
 }
 
@@ -17,8 +17,15 @@ export const KNOWLEDGE: Corpus<KnowledgeDocument> = {
   cursorKind: 'search',
   count: async (ctx) => (await ctx.db.query<{ count: number }[]>('search/count'))[0]?.count ?? 0,
   keys: (ctx, ids) => ctx.db.query<DocumentKey[]>('search/keys', { ids }),
-  page: async (ctx, { ids, passages }) => {
-    const page = await ctx.db.query<Page>('search/documents', { ids, passages });
-    return { ...page, documents: page.documents.map((row) => row && publicDocument(row)) };
+  page: async (ctx, { ids, passages, filled }) => {
+    const params = { ids, passages };
+    const page = await (filled
+      ? ctx.db.query<Page>('search/documents-filled', params)
+      : ctx.db.query<Page>('search/documents', params));
+    return {
+      documents: page.documents.map((row) => row && publicDocument(row)),
+      contentRevisions: page.documents.map((row) => row?.content_revision),
+      texts: page.texts,
+    };
   },
 };

@@ -103,18 +103,38 @@ export function compileScan(
   };
 }
 
-/** Exact cosine over the vectors of given documents. */
-export function compileExact(
-  { slug, vector, of }: VectorStatement & { of: Searched },
-  documents: DocumentKey[],
-): CompiledStatement {
+/** Exact cosine over all vectors of `$documents`, which are keys. */
+function cosinesOfKeys({ slug, of }: { slug: string; of: Searched }): { ids: string; cosines: string } {
   const table = vectorsTable(slug, of);
   return {
-    text:
+    ids:
       `LET $ids = array::flatten($documents.map(|$d| array::range(0, $d.passage_count + 1)` +
-      `.map(|$n| type::record('${table}', ['${SEARCHED[of].kind}', $d.id, $d.content_revision, $n - 1])))); ` +
-      `SELECT record::id(id) AS key, ${COSINE} FROM $ids WHERE embedding != NONE`,
-    params: { documents, vector },
+      `.map(|$n| type::record('${table}', ['${SEARCHED[of].kind}', $d.id, $d.content_revision, $n - 1]))))`,
+    cosines: `SELECT record::id(id) AS key, ${COSINE} FROM $ids WHERE embedding != NONE`,
+  };
+}
+
+/** Exact cosine over the vectors of documents whose keys are known; one that was replaced since then has none. */
+export function compileExact(
+  statement: VectorStatement & { of: Searched },
+  documents: DocumentKey[],
+): CompiledStatement {
+  const { ids, cosines } = cosinesOfKeys(statement);
+  return { text: `${ids}; ${cosines}`, params: { documents, vector: statement.vector } };
+}
+
+/** Exact cosine over the vectors that documents have now. A block is one transaction: no replacement comes between. */
+export function compileExactNow(
+  statement: VectorStatement & { of: Searched },
+  documentIds: string[],
+): CompiledStatement {
+  const { ids, cosines } = cosinesOfKeys(statement);
+  const documents =
+    `SELECT ${DOCUMENT_KEY} FROM $document_ids.map(|$id| type::record('${SEARCHED[statement.of].table}', $id)) ` +
+    'WHERE id != NONE';
+  return {
+    text: `{ LET $documents = (${documents}); ${ids}; RETURN ${cosines} }`,
+    params: { document_ids: documentIds, vector: statement.vector },
   };
 }
 
@@ -125,11 +145,18 @@ export interface DocumentKey {
   passage_count: number;
 }
 
-/** Documents that a filter keeps, as keys, at most `limit`. */
+/** A document that a filter keeps. */
+export interface Match extends DocumentKey {
+  embedding_status: 'ready' | 'pending' | 'failed' | 'none';
+}
+
+const DOCUMENT_KEY = 'record::id(id) AS id, content_revision, passage_count';
+
+/** Documents that a filter keeps, as keys, at most `limit`; and whether they have vectors. */
 export function compileMatches(of: Searched, filter: Filter, limit: number): CompiledStatement {
   const where = compileFilter(filter);
   return {
-    text: `SELECT record::id(id) AS id, content_revision, passage_count FROM ${SEARCHED[of].table} WHERE ${where.text} LIMIT $limit`,
+    text: `SELECT ${DOCUMENT_KEY}, embedding_status FROM ${SEARCHED[of].table} WHERE ${where.text} LIMIT $limit`,
     params: { ...where.params, limit },
   };
 }

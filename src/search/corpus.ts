@@ -18,18 +18,25 @@ export interface CorpusTables {
   keys(ctx: Context, ids: string[]): Promise<DocumentKey[]>;
 }
 
+/** What a search needs to know of a document, whatever else clients see of it. */
+export type Searchable = { id: string; passage_count: number };
+
+/** The documents of a page as clients see them, and the texts of their passages. */
+export interface CorpusPage<Document> {
+  /** Undefined is what does not exist any more. */
+  documents: (Document | undefined)[];
+  /** Of which content each of them is now. */
+  contentRevisions: (number | undefined)[];
+  /** Undefined is what was replaced; `filled` it is the text at the ordinal `min(ordinal, passage_count - 1)` of now. */
+  texts: (string | undefined)[];
+}
+
 /** What a search runs over: documents of one kind, with passages and vectors in tables of their own. */
-export interface Corpus<Document extends { id: string }> extends CorpusTables {
+export interface Corpus<Document extends Searchable> extends CorpusTables {
   /** What its documents are called as resources. */
   kind: Kind;
   /** A cursor of one corpus opens no other. */
   cursorKind: string;
-  /**
-   * The documents of a page as clients see them, and the texts of their passages, in the order in which they are asked for:
-   * one query. Undefined is what does not exist any more.
-   */
-  page(
-    ctx: Context,
-    wanted: { ids: string[]; passages: PassageKey[] },
-  ): Promise<{ documents: (Document | undefined)[]; texts: (string | undefined)[] }>;
+  /** Documents and texts in the order in which they are asked for, all of one moment: one query. */
+  page(ctx: Context, wanted: { ids: string[]; passages: PassageKey[]; filled: boolean }): Promise<CorpusPage<Document>>;
 }

@@ -1,6 +1,6 @@
 import type { Context } from '../context.js';
 import type { CompiledStatement } from '../surreal/database.js';
-import { compileMatches, type DocumentKey, type Searched } from './compile.js';
+import { compileMatches, type Match, type Searched } from './compile.js';
 import type { Filter } from './filter/ast.js';
 import { bestFirst } from './fusion.js';
 
@@ -89,8 +89,8 @@ export class LegRecorder {
   }
 
   /** Documents that the filter keeps, `limit` of them at most. */
-  matches(of: Searched, filter: Filter, limit: number): Promise<DocumentKey[]> {
-    return this.run<DocumentKey>(compileMatches(of, filter, limit));
+  matches(of: Searched, filter: Filter, limit: number): Promise<Match[]> {
+    return this.run<Match>(compileMatches(of, filter, limit));
   }
 
   result(documents: FoundDocument[], exhausted: boolean, method: LegReport['method']): LegResult {

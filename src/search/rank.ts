@@ -17,6 +17,15 @@ export interface Ranked {
   vector: FoundDocument | undefined;
 }
 
+/** Documents in their places, and how they were found. */
+export interface Ranking {
+  ranked: Ranked[];
+  /** Nothing more matches. */
+  exhausted: boolean;
+  reports: LegReport[];
+  weights: Weights;
+}
+
 /** BM25 gives 0 to what holds none of the words; of a cosine no such thing is known. */
 const FLOORS = [undefined, 0];
 
@@ -83,12 +92,7 @@ const isExhausted = ({ text, vector }: BothLegs, { require }: SearchRequest): bo
  * @returns fewer than `until` only when nothing more matches (`exhausted`), or when it gave up: no other ranking has more
  * @throws the reason of `signal`
  */
-export async function rank(
-  ctx: Context,
-  request: SearchRequest,
-  until: number,
-  signal: AbortSignal,
-): Promise<{ ranked: Ranked[]; exhausted: boolean; reports: LegReport[]; weights: Weights }> {
+export async function rank(ctx: Context, request: SearchRequest, until: number, signal: AbortSignal): Promise<Ranking> {
   const reports: LegReport[] = [];
   let weights = request.weights;
   for (let deepest = request.candidates; ; deepest *= TIER_GROWTH) {

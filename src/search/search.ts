@@ -2,11 +2,10 @@ import type { Context } from '../context.js';
 import { digestOf } from '../http/digest.js';
 import { withLineages } from '../lineage/of-hits.js';
 import type { LegTrust, Weights } from './adaptive.js';
-import type { Corpus } from './corpus.js';
-import { hydrate } from './hydrate.js';
+import type { Corpus, Searchable } from './corpus.js';
 import type { LegReport } from './leg.js';
+import { readPage } from './page.js';
 import { planSearch, type SearchRequest } from './plan.js';
-import { rank } from './rank.js';
 import { type Hit, MAX_WINDOW, type SearchInput, type SearchPlan } from './schemas.js';
 
 /** A page of hits, and how they were found. */
@@ -87,7 +86,7 @@ function statementsOf({ leg, statements }: LegReport) {
  * @throws AcervoError as `planSearch` says; `cursor:invalid`, `cursor:expired`; `auth:scope_missing` (lineage); the reason
  *   of `signal`
  */
-export async function search<Document extends { id: string }>(
+export async function search<Document extends Searchable>(
   ctx: Context,
   corpus: Corpus<Document>,
   input: SearchInput,
@@ -97,24 +96,8 @@ export async function search<Document extends { id: string }>(
   const { offset: from, weights } = bookmarkOf(ctx, corpus, input.cursor, digest);
   const planned = await planSearch(ctx, corpus, input, signal);
   const request = weights === undefined ? planned : { ...planned, weights };
-  const hits: Hit<Document>[] = [];
-  let at = from;
-  let until = Math.min(MAX_WINDOW, from + input.limit);
-  let ranking = await rank(ctx, request, until, signal);
-  // Documents deleted since they were found leave holes: what comes next fills them.
-  while (hits.length < input.limit && at < MAX_WINDOW) {
-    signal.throwIfAborted();
-    const next = ranking.ranked.slice(at, Math.min(MAX_WINDOW, at + input.limit - hits.length));
-    at += next.length;
-    hits.push(...(await hydrate(ctx, corpus, request, next)));
-    if (hits.length === input.limit) break;
-    if (at >= ranking.ranked.length) {
-      // One that is shorter than was asked for gave up: asked again it would say the same.
-      if (ranking.exhausted || ranking.ranked.length < until) break;
-      until = Math.min(MAX_WINDOW, at + input.limit - hits.length);
-      ranking = await rank(ctx, { ...request, weights: ranking.weights }, until, signal);
-    }
-  }
+  const span = { from, limit: input.limit };
+  const { hits, at, ranking } = await readPage(ctx, corpus, request, span, signal);
   const gaveUp = hits.length < input.limit && at < MAX_WINDOW && !ranking.exhausted;
   const more = at < MAX_WINDOW && (at < ranking.ranked.length || !ranking.exhausted) && hits.length === input.limit;
   const bookmark: Bookmark = { offset: at, ...(request.fusion === 'auto' ? { weights: ranking.weights } : {}) };

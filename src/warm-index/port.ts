@@ -21,11 +21,11 @@ export interface WarmIndex {
   /** What both legs of a search find; undefined when the database is to answer. Never throws. */
   legs(request: SearchRequest, depth: number): Promise<BothLegs | undefined>;
   /**
-   * Something was committed here. Resolves when searches see it, or, when that is not possible soon, when searches ask the
+   * Something was committed here, or a search has come upon it. Resolves when searches see it, or, when that is not possible soon, when searches ask the
    * database instead. Never throws.
-   * @param change what has changed; undefined when that is not known
+   * @param change what has changed, and the row of the log that tells of it, where that is known; undefined when nothing is
    */
-  changed(change: { resources: string[]; audit_id: string } | undefined): Promise<void>;
+  changed(change: { resources: string[]; audit_id?: string } | undefined): Promise<void>;
   /** Waits a little until the row of the audit log has been taken in. @returns whether it has */
   reaches(auditId: string): Promise<boolean>;
   report(): Promise<WarmReport>;

@@ -94,7 +94,7 @@ export class InProcessWarmIndex implements WarmIndex {
     }
   }
 
-  async changed(change: { resources: string[]; audit_id: string } | undefined): Promise<void> {
+  async changed(change: { resources: string[]; audit_id?: string } | undefined): Promise<void> {
     const session = this.#session;
     if (session === undefined || !session.follows) return;
     const stale = change?.resources.flatMap(staleOf);

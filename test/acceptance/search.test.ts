@@ -587,6 +587,51 @@ describe.skipIf(unavailable)('search while documents change', () => {
     expect(await found({ query: 'both', vector: at(1) })).toEqual([]);
   });
 
+  it('finds a document that is being replaced as it was or as it is, whole', async () => {
+    const VERSIONS = 40;
+    const near = unitVector(seededRandom(3), DIMENSIONS);
+    const random = seededRandom(31);
+    const version = (n: number) => ({
+      id: 'restless',
+      metadata: { n },
+      passages: Array.from({ length: 1 + (n % 3) }, (_, ordinal) => ({
+        text: `kestrel version${n} passage${ordinal}`,
+        vector: unitVector(random, DIMENSIONS, near, 0.3),
+      })),
+    });
+    await load(product, [version(0), { id: 'steady', content: 'a steady kestrel', vector: near }]);
+    await warmed(product);
+    const filter = { id: { $in: ['restless', 'steady'] } };
+    const searches = [
+      { query: 'kestrel', mode: 'text' },
+      { vector: near, filter },
+      { query: 'kestrel', vector: near, filter },
+      { query: 'kestrel', vector: near, require: ['text', 'vector'], min_score: 0.5 },
+      { query: 'kestrel', vector: near, require: ['vector'], min_score: 0.5, filter },
+    ];
+    let written = 0;
+    const write = async () => {
+      for (let n = 1; n <= VERSIONS; n += 1) {
+        expect((await product.call('POST', '/v1/knowledge', version(n))).status).toBe(200);
+        written = n;
+      }
+    };
+    const look = async () => {
+      for (let turn = 0; written < VERSIONS; turn += 1) {
+        const body = searches[turn % searches.length]!;
+        const { hits } = await search(product, body);
+        expect(sortedIds(hits), JSON.stringify(body)).toEqual(['restless', 'steady']);
+        const { metadata, passages, scores } = hits.find(({ id }) => id === 'restless')!;
+        expect(passages.length, JSON.stringify(body)).toBeGreaterThan(0);
+        for (const { ordinal, text } of passages) expect(text).toBe(`kestrel version${metadata.n} passage${ordinal}`);
+        expect(Object.keys(scores).sort()).toEqual(
+          ['text', 'vector'].filter((leg) => (leg === 'text' ? 'query' : 'vector') in body),
+        );
+      }
+    };
+    await Promise.all([write(), look(), look()]);
+  });
+
   it('keeps the metadata of a document current in filters, though its content stays', async () => {
     const document = { id: 'moving', content: 'moving target', vector: unitVector(seededRandom(5), DIMENSIONS) };
     await load(product, [{ ...document, metadata: { place: 'here' } }]);

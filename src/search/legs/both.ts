@@ -18,9 +18,8 @@ async function cosineOfFound(
 ): Promise<LegResult> {
   const recorder = new LegRecorder(ctx, 'vector');
   const ids = text.documents.map((document) => document.id);
-  const keys = ids.length === 0 ? [] : await request.corpus.keys(ctx, ids);
   const statement = { slug: ctx.embedder.space.slug, vector, of: request.corpus.of };
-  return recorder.result(await cosineOf(recorder, statement, keys, request.minScore), text.exhausted, 'exact');
+  return recorder.result(await cosineOf(recorder, statement, ids, request.minScore), text.exhausted, 'exact');
 }
 
 /** Adds the cosines of documents that only the text leg found: a hit must match in the vector leg too. */

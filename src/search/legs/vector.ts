@@ -1,14 +1,16 @@
 import type { Context } from '../../context.js';
 import {
   compileExact,
+  compileExactNow,
   compileKnn,
   compileScan,
-  type DocumentKey,
+  type Match,
   type Searched,
   type VectorStatement,
 } from '../compile.js';
 import type { CorpusTables } from '../corpus.js';
 import type { Filter } from '../filter/ast.js';
+import { bestFirst } from '../fusion.js';
 import { byDocument, type FoundDocument, LegRecorder, type LegResult, type LegRow } from '../leg.js';
 
 /** Matches that are looked up one by one; more than this many are never compared exactly unless all else fails. */
@@ -42,7 +44,7 @@ function above(documents: FoundDocument[], minScore: number | undefined): FoundD
 
 /** A filter's matches, when they are few enough to be known one by one. */
 interface Matches {
-  documents: DocumentKey[];
+  documents: Match[];
   vectors: number;
   /** How many neighbours the index must give for `depth` of them to match, if the matches are spread evenly. */
   neededK: number;
@@ -103,15 +105,35 @@ async function scan(
   }
 }
 
-/** Exact cosine of given documents, best first; those without a vector in this space are left out. */
+/** Exact cosine of documents as they are now, best first; those without a vector in this space are left out. */
 export async function cosineOf(
   recorder: LegRecorder,
   statement: VectorStatement & { of: Searched },
-  documents: DocumentKey[],
+  ids: string[],
   minScore: number | undefined,
 ): Promise<FoundDocument[]> {
-  if (documents.length === 0) return [];
-  return above(byDocument(await recorder.run<Row>(compileExact(statement, documents))), minScore);
+  if (ids.length === 0) return [];
+  return above(byDocument(await recorder.run<Row>(compileExactNow(statement, ids))), minScore);
+}
+
+/** Exact cosine of a filter's matches. Who has a vector and yet none under its key was replaced since: it is asked again. */
+async function cosineOfMatches(
+  recorder: LegRecorder,
+  statement: VectorStatement & { of: Searched },
+  matches: Match[],
+  minScore: number | undefined,
+): Promise<FoundDocument[]> {
+  if (matches.length === 0) return [];
+  const found = byDocument(await recorder.run<Row>(compileExact(statement, matches)));
+  const seen = new Set(found.map(({ id }) => id));
+  const replaced = matches.filter(({ id, embedding_status }) => embedding_status === 'ready' && !seen.has(id));
+  const again = await cosineOf(
+    recorder,
+    statement,
+    replaced.map(({ id }) => id),
+    minScore,
+  );
+  return [...above(found, minScore), ...again].sort(bestFirst);
 }
 
 /**
@@ -124,7 +146,7 @@ export async function searchVector(ctx: Context, request: VectorRequest, depth: 
   const statement = { slug: ctx.embedder.space.slug, vector: request.vector, of: request.corpus.of };
   const few = await fewMatches(ctx, recorder, request, depth);
   const exact = async (matches: Matches) => {
-    const documents = await cosineOf(recorder, statement, matches.documents, request.minScore);
+    const documents = await cosineOfMatches(recorder, statement, matches.documents, request.minScore);
     return recorder.result(documents.slice(0, depth), documents.length <= depth, 'exact');
   };
   if (few !== undefined && few.neededK * INDEX_ADVANTAGE >= few.vectors) return exact(few);

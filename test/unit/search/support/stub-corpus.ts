@@ -1,5 +1,5 @@
 import type { Context } from '../../../../src/context.js';
-import type { Corpus } from '../../../../src/search/corpus.js';
+import type { Corpus, Searchable } from '../../../../src/search/corpus.js';
 import type { FoundDocument, LegReport, LegResult } from '../../../../src/search/leg.js';
 import type { BothLegs } from '../../../../src/search/legs/both.js';
 import { fakeServices } from '../../http/fake-services.js';
@@ -10,8 +10,12 @@ export const CORPUS = {
   kind: 'knowledge',
   columns: {},
   cursorKind: 'search',
-  page: async (_, { ids, passages }) => ({ documents: ids.map((id) => ({ id })), texts: passages.map(() => 'report') }),
-} as Corpus<{ id: string }>;
+  page: async (_, { ids, passages }) => ({
+    documents: ids.map((id) => ({ id, passage_count: 1 })),
+    contentRevisions: ids.map(() => 1),
+    texts: passages.map(() => 'report'),
+  }),
+} as Corpus<Searchable>;
 
 export const found = (id: string, score = 1): FoundDocument => ({
   id,
