@@ -4,6 +4,8 @@ import { AcervoError } from '../errors/error.js';
 const MIN_SECRET_BYTES = 32;
 const MAC_BYTES = 32;
 const MAX_CURSOR_CHARS = 2000;
+/** One that comes in a body, not in a URL, may be longer: that of a search holds up to a thousand digests. */
+export const MAX_BODY_CURSOR_CHARS = 12_000;
 
 export interface CursorOptions {
   /** 32 bytes or more, the same on every node. */
@@ -28,19 +30,19 @@ export class CursorSigner {
 
   /**
    * @param requestDigest `digestOf` what the cursor belongs to: query, filter, principal
-   * @throws RangeError for a payload that makes a cursor of more than 2 000 characters
+   * @throws RangeError for a payload that makes a cursor of more than `maxChars`
    */
-  sign(kind: string, payload: CursorPayload, requestDigest?: string): string {
+  sign(kind: string, payload: CursorPayload, requestDigest?: string, maxChars = MAX_CURSOR_CHARS): string {
     const expiresAtMs = this.options.clock().getTime() + this.options.ttlSeconds * 1000;
     const body = Buffer.from(JSON.stringify([expiresAtMs, payload]));
     const text = Buffer.concat([this.mac(kind, requestDigest, body), body]).toString('base64url');
-    if (text.length > MAX_CURSOR_CHARS) throw new RangeError(`A cursor has at most ${MAX_CURSOR_CHARS} characters.`);
+    if (text.length > maxChars) throw new RangeError(`This cursor has at most ${maxChars} characters.`);
     return text;
   }
 
   /** @throws AcervoError `cursor:invalid` (not ours, changed, or of another request), `cursor:expired` */
   verify(kind: string, text: string, requestDigest?: string): CursorPayload {
-    if (text.length > MAX_CURSOR_CHARS) throw new AcervoError('cursor:invalid');
+    if (text.length > MAX_BODY_CURSOR_CHARS) throw new AcervoError('cursor:invalid');
     const bytes = Buffer.from(text, 'base64url');
     // Decoding forgives foreign characters and loose last bits: only the text that we would write is ours.
     if (bytes.length <= MAC_BYTES || bytes.toString('base64url') !== text) throw new AcervoError('cursor:invalid');

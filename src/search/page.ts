@@ -1,4 +1,5 @@
 import type { Context } from '../context.js';
+import type { Given } from './bookmark.js';
 import type { Corpus, Searchable } from './corpus.js';
 import { hydrate } from './hydrate.js';
 import type { SearchRequest } from './plan.js';
@@ -8,18 +9,21 @@ import { type Hit, MAX_WINDOW } from './schemas.js';
 /** A search whose hits are replaced while it runs is made again; the last time it takes what is there. */
 const MAX_RUNS = 3;
 
-/** Which places of the ranking a page shows. */
+/** Which part of what matches a page shows. */
 export interface Span {
-  from: number;
+  /** What comes first of all but these. */
+  given: Given;
   limit: number;
 }
 
 /** The hits of a page, and what they were taken from. */
 export interface Page<Document> {
   hits: Hit<Document>[];
-  /** The place in the ranking that comes after them. */
-  at: number;
   ranking: Ranking;
+  /** Is there a next page? */
+  more: boolean;
+  /** More may match, and it is not known what. */
+  gaveUp: boolean;
   /** Documents whose content is not the one that was found. */
   replaced: string[];
 }
@@ -28,31 +32,36 @@ async function runOnce<Document extends Searchable>(
   ctx: Context,
   corpus: Corpus<Document>,
   request: SearchRequest,
-  { from, limit, filled }: Span & { filled: boolean },
+  { given, limit, filled }: Span & { filled: boolean },
   signal: AbortSignal,
 ): Promise<Page<Document>> {
   const hits: Hit<Document>[] = [];
   const replaced: string[] = [];
-  let at = from;
-  let until = Math.min(MAX_WINDOW, from + limit);
+  const seen = new Set<string>();
+  const wanted = () => Math.min(limit - hits.length, MAX_WINDOW - given.size - seen.size);
+  const restOf = ({ ranked }: Ranking) => ranked.filter(({ id }) => !seen.has(id) && !given.has(id));
+  let until = given.size + wanted();
   let ranking = await rank(ctx, request, until, signal);
+  let rest = restOf(ranking);
   // Documents deleted since they were found leave holes: what comes next fills them.
-  while (hits.length < limit && at < MAX_WINDOW) {
+  while (wanted() > 0) {
     signal.throwIfAborted();
-    const next = ranking.ranked.slice(at, Math.min(MAX_WINDOW, at + limit - hits.length));
-    at += next.length;
+    if (rest.length === 0) {
+      // One that is shorter than was asked for gave up: asked again it would say the same.
+      if (ranking.exhausted || ranking.ranked.length < until) break;
+      until = ranking.ranked.length + wanted();
+      ranking = await rank(ctx, { ...request, weights: ranking.weights }, until, signal);
+      rest = restOf(ranking);
+    }
+    const next = rest.splice(0, wanted());
+    for (const { id } of next) seen.add(id);
     const read = await hydrate(ctx, corpus, request, next, { filled });
     hits.push(...read.hits);
     replaced.push(...read.replaced);
-    if (hits.length === limit) break;
-    if (at >= ranking.ranked.length) {
-      // One that is shorter than was asked for gave up: asked again it would say the same.
-      if (ranking.exhausted || ranking.ranked.length < until) break;
-      until = Math.min(MAX_WINDOW, at + limit - hits.length);
-      ranking = await rank(ctx, { ...request, weights: ranking.weights }, until, signal);
-    }
   }
-  return { hits, at, ranking, replaced };
+  const isFull = hits.length === limit && given.size + limit < MAX_WINDOW;
+  const more = isFull && (rest.length > 0 || !ranking.exhausted);
+  return { hits, ranking, more, gaveUp: wanted() > 0 && !ranking.exhausted, replaced };
 }
 
 /**

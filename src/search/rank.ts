@@ -87,7 +87,8 @@ const isExhausted = ({ text, vector }: BothLegs, { require }: SearchRequest): bo
 /**
  * Ranks documents for places 0 to `until`. The order is built in tiers: what fusion makes of the legs at the depth
  * `candidates`; after it what they add at four times that depth; and so on. A deeper leg begins with the shallower one,
- * so places already given never change, and a page that follows repeats nothing and skips nothing. The weights of fusion
+ * so a deeper ranking begins with the shallower one, as long as nothing changes; what a page has given, its cursor knows by
+ * its ids (`bookmark.ts`), so that the next one repeats nothing and skips nothing even then. The weights of fusion
  * `auto` are those of the first tier; who asks for a further page gives them back in `request.weights`.
  * @returns fewer than `until` only when nothing more matches (`exhausted`), or when it gave up: no other ranking has more
  * @throws the reason of `signal`

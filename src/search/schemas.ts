@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_BODY_CURSOR_CHARS } from '../http/cursor.js';
 import { documentSchema } from '../knowledge/schemas.js';
 import { lineageSchema, MAX_HIT_DEPTH } from '../lineage/schemas.js';
 import { filterSchema } from './filter/schema.js';
@@ -78,7 +79,15 @@ export const searchSchema = z
           'The audit_id of a write: the search sees that write, whichever node made it. Without it a search sees what ' +
           'its own node has written, and what others have within a second.',
       }),
-    cursor: z.string().max(2000).optional(),
+    cursor: z
+      .string()
+      .max(MAX_BODY_CURSOR_CHARS)
+      .optional()
+      .meta({
+        description:
+          'From the page before, with all else as it was there. What earlier pages gave is not given again, and nothing is ' +
+          'left out for what was deleted or changed since. It grows with each page, to 11 000 characters.',
+      }),
     highlight: z.boolean().default(false).meta({ description: 'Mark the words in the passages with <b>.' }),
     explain: z.boolean().default(false).meta({ description: 'Add the statements, counts and times to the plan.' }),
   })

@@ -1,27 +1,18 @@
 import type { Context } from '../context.js';
-import { digestOf } from '../http/digest.js';
 import { withLineages } from '../lineage/of-hits.js';
 import type { LegTrust, Weights } from './adaptive.js';
+import { openBookmark } from './bookmark.js';
 import type { Corpus, Searchable } from './corpus.js';
 import type { LegReport } from './leg.js';
 import { readPage } from './page.js';
 import { planSearch, type SearchRequest } from './plan.js';
-import { type Hit, MAX_WINDOW, type SearchInput, type SearchPlan } from './schemas.js';
+import type { Hit, SearchInput, SearchPlan } from './schemas.js';
 
 /** A page of hits, and how they were found. */
 export interface Found<Document> {
   hits: Hit<Document>[];
   cursor?: string;
   plan: SearchPlan;
-}
-
-/** What a cursor belongs to: the same question by the same key. A vector by its bytes: its text takes .3 ms to write. */
-function digestOfQuestion(
-  ctx: Context,
-  { cursor: _, explain: __, after: ___, vector = [], ...question }: SearchInput,
-): string {
-  const bytes = Buffer.from(Float64Array.from(vector).buffer);
-  return digestOf([ctx.principal.key_id, question, bytes.toString('base64')]);
 }
 
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
@@ -58,24 +49,6 @@ function publicTrust({ vector, text, documents, probes }: LegTrust): SearchPlan[
   return { vector: hundredths(vector), text: hundredths(text), documents, probes };
 }
 
-/** Where a search goes on, and with which weights: the trust in a leg may have changed since the page before. */
-interface Bookmark {
-  offset: number;
-  weights?: Weights;
-}
-
-/** @throws AcervoError `cursor:invalid`, `cursor:expired` */
-function bookmarkOf(
-  ctx: Context,
-  { cursorKind }: { cursorKind: string },
-  cursor: string | undefined,
-  digest: string,
-): Bookmark {
-  if (cursor === undefined) return { offset: 0 };
-  // Only what was signed here opens: it is as it was written below.
-  return ctx.cursors.verify(cursorKind, cursor, digest) as Record<string, unknown> & Bookmark;
-}
-
 function statementsOf({ leg, statements }: LegReport) {
   return statements.map(({ duration_ms, ...statement }) => ({ leg, ...statement, duration_ms: rounded(duration_ms) }));
 }
@@ -92,18 +65,16 @@ export async function search<Document extends Searchable>(
   input: SearchInput,
   signal: AbortSignal,
 ): Promise<Found<Document>> {
-  const digest = digestOfQuestion(ctx, input);
-  const { offset: from, weights } = bookmarkOf(ctx, corpus, input.cursor, digest);
+  const bookmark = openBookmark(ctx, corpus, input);
   const planned = await planSearch(ctx, corpus, input, signal);
-  const request = weights === undefined ? planned : { ...planned, weights };
-  const span = { from, limit: input.limit };
-  const { hits, at, ranking } = await readPage(ctx, corpus, request, span, signal);
-  const gaveUp = hits.length < input.limit && at < MAX_WINDOW && !ranking.exhausted;
-  const more = at < MAX_WINDOW && (at < ranking.ranked.length || !ranking.exhausted) && hits.length === input.limit;
-  const bookmark: Bookmark = { offset: at, ...(request.fusion === 'auto' ? { weights: ranking.weights } : {}) };
+  const request = bookmark.weights === undefined ? planned : { ...planned, weights: bookmark.weights };
+  const span = { given: bookmark.given, limit: input.limit };
+  const { hits, ranking, more, gaveUp } = await readPage(ctx, corpus, request, span, signal);
+  const ids = hits.map(({ id }) => id);
+  const weights = request.fusion === 'auto' ? ranking.weights : undefined;
   return {
     hits: input.lineage === undefined ? hits : await withLineages(ctx, corpus.kind, hits, input.lineage.depth),
-    ...(more ? { cursor: ctx.cursors.sign(corpus.cursorKind, { ...bookmark }, digest) } : {}),
+    ...(more ? { cursor: bookmark.next(ids, weights) } : {}),
     plan: describePlan(request, { ...ranking, gaveUp }, input.explain),
   };
 }

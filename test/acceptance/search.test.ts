@@ -587,6 +587,53 @@ describe.skipIf(unavailable)('search while documents change', () => {
     expect(await found({ query: 'both', vector: at(1) })).toEqual([]);
   });
 
+  describe('pages on, though what was on the first page', () => {
+    const near = unitVector(seededRandom(9), DIMENSIONS);
+    const change = {
+      'was deleted': async (ids: string[]) => {
+        for (const id of ids) expect((await product.call('DELETE', `/v1/knowledge/${id}`)).status).toBe(204);
+      },
+      'matches no more': (ids: string[]) =>
+        load(
+          product,
+          ids.map((id) => ({ id, content: 'another word' })),
+        ),
+      'sank among the rest': (ids: string[]) =>
+        load(
+          product,
+          ids.map((id) => ({ id, content: `lagoon${id.slice(0, -2)} ${'filler '.repeat(60)}` })),
+        ),
+    };
+
+    it.each(
+      Object.keys(change).flatMap(
+        (what, n) =>
+          [
+            [what, `p${2 * n}`, { mode: 'text' }],
+            [what, `p${2 * n + 1}`, { vector: near, require: ['text'] }],
+          ] as const,
+      ),
+    )('%s (%s, %j): each of the rest once', async (what, word, body) => {
+      const query = `lagoon${word}`;
+      const all = Array.from({ length: 30 }, (_, n) => ({
+        id: `${word}${10 + n}`,
+        content: `${query} ${'filler '.repeat(n)}`,
+        vector: unitVector(seededRandom(n), DIMENSIONS, near, n / 20),
+      }));
+      await load(product, all);
+      const first = await search(product, { ...body, query, limit: 10 });
+      await change[what as keyof typeof change](idsOf(first.hits).filter((_, place) => place % 2 === 0));
+      const rest: string[] = [];
+      for (let cursor = first.cursor; cursor !== undefined; ) {
+        const page = await search(product, { ...body, query, limit: 10, cursor });
+        rest.push(...idsOf(page.hits));
+        cursor = page.cursor;
+      }
+      const given = new Set(idsOf(first.hits));
+      expect(rest.sort()).toEqual(sortedIds(all).filter((id) => !given.has(id)));
+    });
+  });
+
   it('finds a document that is being replaced as it was or as it is, whole', async () => {
     const VERSIONS = 40;
     const near = unitVector(seededRandom(3), DIMENSIONS);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CursorSigner } from '../../../src/http/cursor.js';
+import { CursorSigner, MAX_BODY_CURSOR_CHARS } from '../../../src/http/cursor.js';
 import { digestOf } from '../../../src/http/digest.js';
 
 const secret = Buffer.alloc(32, 7);
@@ -72,7 +72,7 @@ describe('CursorSigner', () => {
         expect(code(() => signer.verify('k', text))).toBe('cursor:invalid');
       }),
     );
-    expect(code(() => signer.verify('k', 'A'.repeat(2001)))).toBe('cursor:invalid');
+    expect(code(() => signer.verify('k', 'A'.repeat(12_001)))).toBe('cursor:invalid');
   });
 
   it('refuses a cursor of another kind, request or secret', () => {
@@ -99,6 +99,10 @@ describe('CursorSigner', () => {
   it('is bounded', () => {
     expect(signer.sign('k', { at: 'x'.repeat(1400) }).length).toBeLessThanOrEqual(2000);
     expect(() => signer.sign('k', { at: 'x'.repeat(1500) })).toThrow(RangeError);
+    const long = signer.sign('k', { at: 'x'.repeat(8_900) }, undefined, MAX_BODY_CURSOR_CHARS);
+    expect(long.length).toBeLessThanOrEqual(12_000);
+    expect(signer.verify('k', long)).toEqual({ at: 'x'.repeat(8_900) });
+    expect(() => signer.sign('k', { at: 'x'.repeat(9_000) }, undefined, MAX_BODY_CURSOR_CHARS)).toThrow(RangeError);
     expect(() => new CursorSigner({ secret: Buffer.alloc(31), clock: () => new Date(), ttlSeconds: 1 })).toThrow(
       RangeError,
     );
