@@ -73,7 +73,8 @@ export const ERROR_CODES = {
   'revision:mismatch': {
     status: 412,
     retryable: false,
-    title: 'The resource has changed since the revision in If-Match, or is not there.',
+    title:
+      'The resource is not as If-Match or If-None-Match wants it: it has changed, or is not there, or is there already.',
   },
   'revision:contended': {
     status: 409,

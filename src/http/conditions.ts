@@ -20,6 +20,9 @@ export function revisionFromIfMatch(headers: Headers): number | undefined {
 /** If-Match: `*` asks that there is something, whichever revision it has. RFC 9110, section 13.1.1. */
 export const insistsOnAny = (headers: Headers): boolean => headers.get('if-match')?.trim() === '*';
 
+/** If-None-Match: `*` with a write asks that there is nothing yet. RFC 9110, section 13.1.2. */
+export const insistsOnNone = (headers: Headers): boolean => headers.get('if-none-match')?.trim() === '*';
+
 /** Does If-None-Match name this tag? RFC 9110, section 13.1.2: weak comparison. */
 export function isKnown(headers: Headers, etag: string): boolean {
   const given = headers.get('if-none-match');

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { NDJSON } from '../http/body.js';
-import { etagOf, insistsOnAny, revisionFromIfMatch, revisionReply } from '../http/conditions.js';
+import { etagOf, insistsOnAny, insistsOnNone, revisionFromIfMatch, revisionReply } from '../http/conditions.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { bulkStore } from './bulk.js';
 import { deleteDocument } from './delete.js';
@@ -62,7 +62,7 @@ const putRoute = defineRoute({
   description:
     'Splits the content into passages, embeds them, and commits document, passages, vectors and audit row together. ' +
     'The same content and id again changes nothing. If-Match makes it a replacement only: of the revision that it ' +
-    'names, or with * of any. With an artifact_id and no content, the text is taken out of that ' +
+    'names, or with * of any; If-None-Match: * lets it be made only. With an artifact_id and no content, the text is taken out of that ' +
     'file: plain text, Markdown, HTML, CSV, JSON, PDF, DOCX.',
   body: putSchema,
   bodyKind: 'json',
@@ -74,7 +74,8 @@ const putRoute = defineRoute({
   },
   errors: [...DOCUMENT_ERRORS, ...SOURCE_ERRORS],
   handler: async (ctx, { body, headers, signal }) => {
-    const expected = { expectedRevision: revisionFromIfMatch(headers), mustExist: insistsOnAny(headers) };
+    const expectedRevision = insistsOnNone(headers) ? 0 : revisionFromIfMatch(headers);
+    const expected = { expectedRevision, mustExist: insistsOnAny(headers) };
     const stored = await putDocument(ctx, body, { ...expected, signal });
     const location = { etag: etagOf(stored.revision), location: `/v1/knowledge/${stored.id}` };
     return { status: stored.status === 'created' ? 201 : 200, body: stored, headers: location };

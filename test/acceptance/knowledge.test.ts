@@ -251,6 +251,23 @@ describe.skipIf(unavailable)('knowledge', () => {
       expect((await api.get('any')).status).toBe(404);
     });
 
+    it('replaces nothing with If-None-Match: *, of many at once one makes it', async () => {
+      const none = { 'if-none-match': '*' };
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, (_, n) => api.post({ id: 'none', content: `Sanderlings run, ${wordOf(n)}.` }, none)),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array(7).fill(412)]);
+      const refused = answers.find(({ status }) => status === 412)!;
+      expectProblem(refused, 412, 'revision:mismatch');
+      expect((await api.get('none')).body.revision).toBe(1);
+      expect(await withWords(product, 'sanderlings')).toEqual(['none']);
+      // Also for what would change nothing.
+      const { content } = (await api.get('none')).body;
+      expectProblem(await api.post({ id: 'none', content }, none), 412, 'revision:mismatch');
+      await api.remove('none');
+      expect((await api.post({ id: 'none', content: 'Sanderlings come back.' }, none)).status).toBe(201);
+    });
+
     it('answers 304 to If-None-Match while nothing changed', async () => {
       await api.post({ id: 'cached', content: 'Ruffs dance.' });
       for (const tags of ['"1"', 'W/"1"', '*', '"0", W/"1"', '"1","2"']) {

@@ -147,7 +147,8 @@ describe('errors', () => {
     expect(response.status).toBe(412);
     expect(await response.json()).toEqual({
       type: '/docs/errors#revision-mismatch',
-      title: 'The resource has changed since the revision in If-Match, or is not there.',
+      title:
+        'The resource is not as If-Match or If-None-Match wants it: it has changed, or is not there, or is there already.',
       status: 412,
       code: 'revision:mismatch',
       detail: 'It is 3.',
