@@ -115,10 +115,10 @@ export class Session {
         throw error;
       }
       this.#state = 'declined';
+      this.#options.log.warn({ max_memory_bytes: this.#options.maxMemoryBytes }, error.message);
       await this.#snapshots.settled();
       await this.#thread.stop();
       this.#forget();
-      this.#options.log.warn({ max_memory_bytes: this.#options.maxMemoryBytes }, error.message);
     }
   }
 

@@ -18,6 +18,7 @@ export interface WarmReport {
 
 /** Readers of the audit log give up on rows that are older than this, in seconds; a second more for clocks. */
 const SETTLED_SECONDS = 16;
+const READY = 'the warm index is ready';
 
 const sources = ({ plan }: SearchAnswer): string[] => [...new Set(plan.legs.map(({ from }) => from))];
 
@@ -63,8 +64,19 @@ export function logged(product: Product, message: string): Record<string, unknow
     .map((line) => JSON.parse(line));
 }
 
+/** The one line of the log with this message. It comes by another way than answers do, and can be later than they are. */
+export async function loggedOnce(product: Product, message: string): Promise<Record<string, unknown> | undefined> {
+  await waitFor(`"${message}" in the log`, async () => logged(product, message).length > 0);
+  const lines = logged(product, message);
+  expect(lines).toHaveLength(1);
+  return lines[0];
+}
+
 /** Was the index read back from disk at the last time that it became ready? */
-export const restored = (product: Product): unknown => logged(product, 'the warm index is ready').at(-1)?.restored;
+export async function restored(product: Product): Promise<unknown> {
+  await waitFor('it to be ready, in the log', async () => logged(product, READY).length > 0);
+  return logged(product, READY).at(-1)?.restored;
+}
 
 export function snapshotDirectory({ env }: Product): string {
   return join(env.ACERVO_DATA_DIR!, 'warm-index', env.SURREALDB_DATABASE ?? 'memory');
