@@ -36,7 +36,8 @@ const SWEEP_INTERVAL_MS = 600_000;
 const TRUST_INTERVAL_MS = 5_000;
 const GRACE_MS = 10_000;
 const WORKER_GRACE_MS = 2_000;
-const FORCED_EXIT_MS = 15_000;
+/** After the two before and the last snapshot of the warm index. */
+const FORCED_EXIT_MS = 25_000;
 /** A Ctrl-C reaches this process from the terminal and once more from npm: so soon after the first it is the same. */
 const SAME_SIGNAL_MS = 500;
 /** sysexits.h: something is wrong in the configuration. */

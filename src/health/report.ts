@@ -40,6 +40,10 @@ export const healthReportSchema = z
         .meta({ description: 'declined: it would not fit into its memory. Unless it is ready the database answers.' }),
       documents: z.object({ document: z.int(), decision: z.int() }).optional(),
       vectors: z.int().optional(),
+      indexed_vectors: z.int().optional().meta({
+        description:
+          'Those that its graph holds. From 10 000 vectors on it grows to all of them; what it lacks is compared.',
+      }),
       memory_bytes: z.int().optional(),
       max_memory_bytes: z.int().optional(),
       disk_bytes: z.int().optional().meta({

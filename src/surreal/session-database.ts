@@ -7,6 +7,12 @@ import type { Session } from './link.js';
 import { transact } from './transact.js';
 import { toPlain } from './values.js';
 
+/** What a transaction has changed, and the rows of the audit log that tell of it. */
+export interface CommittedChange {
+  resources: string[];
+  audit_ids: string[];
+}
+
 /** What the database counts as it works. */
 export interface DatabaseEvents {
   transaction?(outcome: 'committed' | 'replayed' | 'failed'): void;
@@ -14,7 +20,7 @@ export interface DatabaseEvents {
    * Something has changed; whoever made the change is answered when this resolves.
    * @param change undefined: not known in detail, since the answer to the transaction was lost
    */
-  changed?(change: { resources: string[]; audit_id: string } | undefined): Promise<void>;
+  changed?(change: CommittedChange | undefined): Promise<void>;
   conflict?(): void;
 }
 

@@ -4,7 +4,7 @@ import { AcervoError, isAcervoError } from '../errors/error.js';
 import type { Change, Committed } from './database.js';
 import { causeOf, type Failure } from './failures.js';
 import { conflictBackoffMs, MAX_CONFLICT_TRIES } from './retry-conflicts.js';
-import type { DatabaseEvents, SessionDatabase } from './session-database.js';
+import type { CommittedChange, DatabaseEvents, SessionDatabase } from './session-database.js';
 import { toPlain } from './values.js';
 
 /**
@@ -38,16 +38,18 @@ async function replay<Answer>(db: SessionDatabase, change: Change): Promise<Comm
   return { answer: stored.answer as Answer, audit_id: auditIdText(stored.audit_id), replayed: true };
 }
 
-function committedBy<Answer>(responses: QueryResponse[]): Committed<Answer> & { resources: string[] } {
+/** What was committed, and what those are told who follow changes. */
+function committedBy<Answer>(responses: QueryResponse[]): { committed: Committed<Answer>; change: CommittedChange } {
   // COMMIT itself answers too; the result is the last statement before it that answered an object.
   const results = responses.map((response) => (response.success ? toPlain(response.result) : undefined));
   const result = results.findLast((value) => value !== null && typeof value === 'object' && 'answer' in value);
-  const { answer, audit_id, resources } = (result ?? {}) as {
-    answer: Answer;
-    audit_id?: [string, string];
-    resources?: string[];
-  };
-  return { answer, audit_id: auditIdText(audit_id), resources: resources ?? [], replayed: false };
+  const {
+    answer,
+    audit_ids = [],
+    resources = [],
+  } = (result ?? {}) as { answer: Answer; audit_ids?: [string, string][]; resources?: string[] };
+  const ids = audit_ids.map(([time, uuid]) => `${time}_${uuid}`);
+  return { committed: { answer, audit_id: ids.at(-1), replayed: false }, change: { resources, audit_ids: ids } };
 }
 
 async function attempt(db: SessionDatabase, text: string, params: Record<string, unknown>) {
@@ -87,9 +89,8 @@ export async function transact<Answer>(
     failure = outcome.failure;
     if (failure === undefined) {
       options.events?.transaction?.('committed');
-      const { resources, ...committed } = committedBy<Answer>(outcome.responses);
-      const { audit_id } = committed;
-      if (audit_id !== undefined) await options.events?.changed?.({ resources, audit_id });
+      const { committed, change } = committedBy<Answer>(outcome.responses);
+      if (change.audit_ids.length > 0) await options.events?.changed?.(change);
       return committed;
     }
     if (failure.kind === 'operation_exists') {

@@ -36,8 +36,8 @@ export interface Calls {
   /** Undefined: only the database can judge the filter. */
   search: { request: ReplicaQuery; answer: ReplicaLegs | undefined };
   save: { request: Place; answer: undefined };
-  /** Leaves behind what is dead. */
-  compact: { request: undefined; answer: undefined };
+  /** Leaves behind what is dead. False: not while a snapshot is written. */
+  compact: { request: undefined; answer: boolean };
   measure: { request: undefined; answer: Measure };
   /** True: vectors that were in memory lie on disk from now on. */
   move_to_disk: { request: undefined; answer: boolean };
@@ -46,6 +46,8 @@ export interface Calls {
 export interface Measure {
   documents: Record<Searched, number>;
   vectors: number;
+  /** Those that the graphs hold; fewer are compared one by one. */
+  indexed_vectors: number;
   memory_bytes: number;
   /** Of vectors that did not fit into memory. */
   disk_bytes: number;

@@ -8,7 +8,7 @@ import type { Measure } from './messages.js';
  */
 export type WarmState = 'off' | 'building' | 'ready' | 'declined' | 'failed';
 
-export interface WarmReport extends Partial<Pick<Measure, 'documents' | 'vectors' | 'memory_bytes' | 'disk_bytes'>> {
+export interface WarmReport extends Partial<Measure> {
   state: WarmState;
   /** Seconds since everything that was in the audit log had been taken in. */
   lag_seconds?: number;
@@ -23,9 +23,10 @@ export interface WarmIndex {
   /**
    * Something was committed here, or a search has come upon it. Resolves when searches see it, or, when that is not possible soon, when searches ask the
    * database instead. Never throws.
-   * @param change what has changed, and the row of the log that tells of it, where that is known; undefined when nothing is
+   * @param change what has changed, and the rows of the log that tell of no more than that, where they are known; undefined
+   *   when nothing is
    */
-  changed(change: { resources: string[]; audit_id?: string } | undefined): Promise<void>;
+  changed(change: { resources: string[]; audit_ids?: string[] } | undefined): Promise<void>;
   /** Waits a little until the row of the audit log has been taken in. @returns whether it has */
   reaches(auditId: string): Promise<boolean>;
   report(): Promise<WarmReport>;

@@ -60,6 +60,8 @@ export type ReplicaParts = Record<'documents' | 'columns' | 'postings' | 'vector
 export interface ReplicaSize {
   documents: number;
   vectors: number;
+  /** Vectors that the graph holds. */
+  indexed: number;
   /** Rows of what was changed or removed. */
   dead: number;
   /** Memory. */
@@ -176,6 +178,7 @@ export class Replica {
     return {
       documents: documents.size,
       vectors: vectors.size,
+      indexed: vectors.indexed,
       dead: documents.rows - documents.size,
       bytes: documents.bytes + columns.bytes + postings.bytes + vectors.bytes,
       diskBytes: vectors.diskBytes,

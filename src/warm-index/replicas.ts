@@ -23,6 +23,7 @@ export class Replicas {
   #replicas = new Map<Searched, Replica>();
   #directory: string | undefined;
   #identity: Record<string, string> = {};
+  #isSaving = false;
 
   constructor(faultPoint?: string) {
     this.#faultPoint = faultPoint;
@@ -100,12 +101,15 @@ export class Replicas {
     }
     for (const [name, structure] of Object.entries(parts)) parts[name] = copied(structure);
     const counts = Object.fromEntries(CORPORA.map((of) => [of, this.#of(of).size.documents]));
+    this.#isSaving = true;
     return written({
       directory,
       snapshot: { ...place, identity: this.#identity, counts, parts },
       files,
       withDead,
       faultPoint: this.#faultPoint,
+    }).finally(() => {
+      this.#isSaving = false;
     });
   }
 
@@ -121,8 +125,11 @@ export class Replicas {
     return moved.includes(true);
   }
 
-  compact(): undefined {
+  /** @returns false while a snapshot is written: vectors would move within the file that is copied for it */
+  compact(): boolean {
+    if (this.#isSaving) return false;
     for (const replica of this.#replicas.values()) if (replica.size.dead > 0) replica.compact();
+    return true;
   }
 
   /** Removes the files that are of no use to others. They must not be used any more. */
@@ -137,10 +144,12 @@ export class Replicas {
 
   measure(): Measure {
     const sizes = CORPORA.map((of) => ({ of, ...this.#of(of).size }));
-    const sum = (field: 'vectors' | 'bytes' | 'diskBytes') => sizes.reduce((total, size) => total + size[field], 0);
+    const sum = (field: 'vectors' | 'indexed' | 'bytes' | 'diskBytes') =>
+      sizes.reduce((total, size) => total + size[field], 0);
     return {
       documents: Object.fromEntries(sizes.map(({ of, documents }) => [of, documents])) as Measure['documents'],
       vectors: sum('vectors'),
+      indexed_vectors: sum('indexed'),
       memory_bytes: sum('bytes'),
       disk_bytes: sum('diskBytes'),
     };

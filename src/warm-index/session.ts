@@ -58,6 +58,7 @@ export class Session {
   #follower: Follower | undefined;
   #state: WarmState = 'building';
   #measure: Measure | undefined;
+  #readyAtMs: number | undefined;
   #held = 0;
   /** The log could not be read when it was looked at last: it may tell of a write that was answered. */
   #isUnread = false;
@@ -77,7 +78,10 @@ export class Session {
       this.#state = 'failed';
       end(cause);
     });
-    this.#refresher = new Refresher((of, ids) => this.#take(of, ids));
+    this.#refresher = new Refresher(async (of, ids) => {
+      const unread = await this.#take(of, ids);
+      if (unread.length > 0) throw new Error('a document changed faster than it could be read');
+    });
     this.#snapshots = new SnapshotKeeper(async () => {
       const place = this.#follower?.place;
       if (place === undefined || options.directory === undefined) return false;
@@ -98,6 +102,11 @@ export class Session {
     return engine.kind === 'embedded' || (this.#follower?.lagSeconds ?? 0) < MAX_LAG_SECONDS;
   }
 
+  /** For how long it has been ready, or had been when it failed. */
+  get readyForMs(): number {
+    return this.#readyAtMs === undefined ? 0 : performance.now() - this.#readyAtMs;
+  }
+
   /** Does it have to be told of changes? */
   get follows(): boolean {
     return this.#follower !== undefined && this.#state !== 'failed' && this.#state !== 'declined';
@@ -108,17 +117,19 @@ export class Session {
     try {
       await Promise.race([this.#live(), this.#ended]);
     } catch (error) {
-      if (!(error instanceof DeclinedError)) {
-        this.#state = 'failed';
-        // The next one uses the same files.
-        await this.#thread.stop();
-        throw error;
+      const declined = error instanceof DeclinedError;
+      this.#state = declined ? 'declined' : 'failed';
+      const { directory, log, maxMemoryBytes } = this.#options;
+      if (declined) {
+        log.warn({ max_memory_bytes: maxMemoryBytes }, error.message);
+        await this.#snapshots.settled();
       }
-      this.#state = 'declined';
-      this.#options.log.warn({ max_memory_bytes: this.#options.maxMemoryBytes }, error.message);
-      await this.#snapshots.settled();
+      // The next one uses the same files.
       await this.#thread.stop();
-      this.#forget();
+      this.#showNothing();
+      if (!declined) throw error;
+      // Nothing follows the log any more: what there was must not be taken for an index, nor outlive what is deleted.
+      if (directory !== undefined) forgetSnapshots(directory, log);
     }
   }
 
@@ -136,6 +147,7 @@ export class Session {
     await this.#weigh();
     this.#closing.signal.throwIfAborted();
     this.#state = 'ready';
+    this.#readyAtMs = performance.now();
     const { documents, vectors, memory_bytes } = this.#measure ?? {};
     const duration_ms = Math.round(performance.now() - startedMs);
     log.info(
@@ -165,6 +177,7 @@ export class Session {
       for await (const ids of idsOf(this.#options.db, of))
         for (let at = 0; at < ids.length; at += PAGE_DOCUMENTS) {
           this.#closing.signal.throwIfAborted();
+          // Of what changes meanwhile the log tells, which is read from before the scan.
           await this.#take(of, ids.slice(at, at + PAGE_DOCUMENTS));
           passFaultPoint('warm-index:building');
           if (performance.now() - measuredMs < MEASURE_MS) continue;
@@ -173,10 +186,13 @@ export class Session {
         }
   }
 
-  /** Reads documents as they are now and hands them to the thread, which works in the order of its calls. */
-  async #take(of: Searched, ids: string[]): Promise<void> {
+  /**
+   * Reads documents as they are now and hands them to the thread, which works in the order of its calls.
+   * @returns the ids of those that changed faster than they could be read
+   */
+  async #take(of: Searched, ids: string[]): Promise<readonly string[]> {
     const { db, identity } = this.#options;
-    const { documents, missing } = await readDocuments(db, { of, space: identity.space, ids });
+    const { documents, missing, unread } = await readDocuments(db, { of, space: identity.space, ids });
     const transfer = documents.flatMap(({ vectors }) =>
       vectors.map(({ embedding }) => embedding.buffer as ArrayBuffer),
     );
@@ -184,6 +200,7 @@ export class Session {
     this.#snapshots.changed();
     if (this.#thread.waiting > MAX_WAITING) await applied;
     else applied.catch((error: unknown) => this.#fail(error));
+    return unread;
   }
 
   /** What could not be applied has made it wrong: it ends, and is built anew. */
@@ -233,10 +250,10 @@ export class Session {
     return this.#nextPoll;
   }
 
-  /** Takes in these documents. @param auditId the row of the log that tells of them */
-  async refresh(stale: Stale[], auditId: string | undefined): Promise<void> {
+  /** Takes in these documents. @param auditIds the rows of the log that tell of no more than that */
+  async refresh(stale: Stale[], auditIds: readonly string[] = []): Promise<void> {
     await this.#refresher.refresh(stale);
-    if (auditId !== undefined) this.#follower?.applied(auditId);
+    for (const id of auditIds) this.#follower?.applied(id);
   }
 
   /** Until this has come to an end, the database is asked. */
@@ -264,7 +281,8 @@ export class Session {
   async #weigh(): Promise<void> {
     const { maxMemoryBytes = Number.POSITIVE_INFINITY, log } = this.#options;
     if ((await this.#measured()).memory_bytes <= maxMemoryBytes) return;
-    await this.#thread.call('compact', undefined);
+    // Where it has to wait for a snapshot, it is weighed again soon.
+    if (!(await this.#thread.call('compact', undefined))) return;
     if ((await this.#measured()).memory_bytes <= ROOMY * maxMemoryBytes) return;
     const moved = await this.#thread.call('move_to_disk', undefined);
     const { memory_bytes, disk_bytes } = await this.#measured();
@@ -275,12 +293,15 @@ export class Session {
 
   async #measured(): Promise<Measure> {
     const measure = await this.#thread.call('measure', undefined);
+    // The graph goes on growing when nothing changes any more, and takes long to make.
+    if (this.#measure !== undefined && measure.indexed_vectors !== this.#measure.indexed_vectors)
+      this.#snapshots.changed();
     this.#measure = measure;
     this.#show(measure);
     return measure;
   }
 
-  #show({ documents, memory_bytes, disk_bytes }: Omit<Measure, 'vectors'>): void {
+  #show({ documents, memory_bytes, disk_bytes }: Omit<Measure, 'vectors' | 'indexed_vectors'>): void {
     const { metrics } = this.#options;
     for (const of of CORPORA) metrics.warmIndexDocuments.set({ corpus: of }, documents[of]);
     metrics.warmIndexBytes.set(memory_bytes);
@@ -288,27 +309,21 @@ export class Session {
     if (this.#follower !== undefined) metrics.warmIndexLag.set(this.#follower.lagSeconds);
   }
 
-  /** Nothing follows the log any more: what there was must not be taken for an index, nor outlive what is deleted. */
-  #forget(): void {
-    const { directory, log, metrics } = this.#options;
+  /** There is no index any more. */
+  #showNothing(): void {
     this.#measure = undefined;
+    this.#follower = undefined;
     this.#show({ documents: { document: 0, decision: 0 }, memory_bytes: 0, disk_bytes: 0 });
-    metrics.warmIndexLag.set(0);
-    if (directory !== undefined) forgetSnapshots(directory, log);
+    this.#options.metrics.warmIndexLag.set(0);
   }
 
   report(): WarmReport {
     const { maxMemoryBytes } = this.#options;
-    const measure = this.#measure;
+    const lag = this.#follower?.lagSeconds ?? Number.POSITIVE_INFINITY;
     return {
       state: this.#state,
-      ...(measure && {
-        documents: measure.documents,
-        vectors: measure.vectors,
-        memory_bytes: measure.memory_bytes,
-        disk_bytes: measure.disk_bytes,
-      }),
-      ...(this.#follower && { lag_seconds: this.#follower.lagSeconds }),
+      ...this.#measure,
+      ...(Number.isFinite(lag) && { lag_seconds: lag }),
       ...(maxMemoryBytes !== undefined && { max_memory_bytes: maxMemoryBytes }),
     };
   }

@@ -1,8 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
 /** Snapshots are not written more often, and take a hundredth of the time at most. */
 const PAUSE_MS = 60_000;
 const SHARE = 100;
+/** Whoever ends the process does not wait longer for the last one. */
+const CLOSE_MS = 10_000;
 
 /** Decides when a snapshot is written: one at a time, in the background, and only when something has changed. */
 export class SnapshotKeeper {
@@ -34,8 +37,17 @@ export class SnapshotKeeper {
     await this.#saving;
   }
 
-  /** Writes what has not been written, and waits for it. Never throws: without a snapshot the next start takes longer. */
+  /** Writes what has not been written, and waits some time for it. Never throws: from an older one the next start takes longer. */
   async close(): Promise<void> {
+    const late = new AbortController();
+    const done = this.#saveLast().finally(() => late.abort());
+    await sleep(CLOSE_MS, undefined, { signal: late.signal }).then(
+      () => this.#log.warn('the snapshot of the warm index takes too long to be waited for; an older one stays'),
+      () => done,
+    );
+  }
+
+  async #saveLast(): Promise<void> {
     await this.#saving;
     if (this.#dirty) await this.#begin();
   }

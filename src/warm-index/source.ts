@@ -7,7 +7,7 @@ import type { ReplicaDocument } from './document.js';
 const PAGE_IDS = 20_000;
 /** Vectors read by one query: the embedded engine blocks this thread for 10 ms while it hands over 100 (measured). */
 const PAGE_SLICES = 50;
-/** A document that changes while it is read is read again; after so many times it is left to the change that came last. */
+/** A document that changes while it is read is read again, so many times at most. */
 const MAX_READS = 4;
 
 interface Row {
@@ -43,10 +43,11 @@ const READING: Record<Searched, Reading> = {
   },
 };
 
-/** The current state of documents: those that exist, and the ids of those that do not. */
+/** The current state of documents: those that exist, the ids of those that do not, and of those that changed meanwhile. */
 export interface Read {
   documents: ReplicaDocument[];
   missing: string[];
+  unread: readonly string[];
 }
 
 /** Texts and vectors of passages, of those that exist. @throws AcervoError `database:unavailable` */
@@ -85,7 +86,7 @@ export async function readDocuments(
     const read = new Set(whole.map(({ id }) => id));
     wanted = rows.flatMap(({ id }) => (read.has(id) ? [] : [id]));
   }
-  return { documents, missing };
+  return { documents, missing, unread: wanted };
 }
 
 /** Rows with their passages and vectors; those whose passages have gone meanwhile are left out. */

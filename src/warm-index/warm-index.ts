@@ -16,7 +16,7 @@ const CHANGE_TIMEOUT_MS = 2_000;
 const REACH_TIMEOUT_MS = 1_000;
 const REACH_STEP_MS = 25;
 const RESTART_MS = [1_000, 5_000, 30_000, 60_000];
-/** A session that lasted so long begins with the shortest pause again. */
+/** After a session that was ready for so long the shortest pause comes again. */
 const STEADY_MS = 60_000;
 
 export interface WarmIndexOptions extends Omit<SessionOptions, 'onEnd'> {
@@ -46,17 +46,18 @@ export class InProcessWarmIndex implements WarmIndex {
     const { log, metrics } = this.#options;
     let options = this.#options;
     for (let failures = 0; !this.#closed; ) {
-      const startedMs = performance.now();
+      let session: Session | undefined;
       try {
         // There may be no thread to be had.
-        this.#session = new Session(options);
+        session = new Session(options);
+        this.#session = session;
         // A test ends the first thread, and looks at what comes after it.
         options = { ...options, faultPoint: undefined };
-        await this.#session.run();
+        await session.run();
         return;
       } catch (error) {
         if (this.#closed) return;
-        if (performance.now() - startedMs > STEADY_MS) failures = 0;
+        if ((session?.readyForMs ?? 0) > STEADY_MS) failures = 0;
         metrics.warmIndexRestarts.inc();
         log.warn({ err: error }, 'the warm index begins anew; the database answers meanwhile');
         const pauseMs = RESTART_MS[Math.min(failures, RESTART_MS.length - 1)];
@@ -94,12 +95,12 @@ export class InProcessWarmIndex implements WarmIndex {
     }
   }
 
-  async changed(change: { resources: string[]; audit_id?: string } | undefined): Promise<void> {
+  async changed(change: { resources: string[]; audit_ids?: string[] } | undefined): Promise<void> {
     const session = this.#session;
     if (session === undefined || !session.follows) return;
     const stale = change?.resources.flatMap(staleOf);
     if (stale?.length === 0) return;
-    const taken = stale === undefined ? session.catchUp() : session.refresh(stale, change?.audit_id);
+    const taken = stale === undefined ? session.catchUp() : session.refresh(stale, change?.audit_ids);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
@@ -125,7 +126,7 @@ export class InProcessWarmIndex implements WarmIndex {
   }
 
   async report(): Promise<WarmReport> {
-    return this.#session?.report() ?? { state: 'off' };
+    return this.#session?.report() ?? { state: 'failed' };
   }
 
   /** Writes what is in memory to disk, and ends. */

@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { AuditReader } from '../../src/audit/reader.js';
+import type { CommittedChange } from '../../src/surreal/session-database.js';
 import { change, type Engine, openEngine, unavailable } from './support/engine.js';
 
 describe.skipIf(unavailable)('transact', () => {
   let engine: Engine;
-  const seen = { conflicts: 0 };
+  const seen = { conflicts: 0, changes: [] as (CommittedChange | undefined)[] };
   beforeAll(async () => {
-    engine = await openEngine({ events: { conflict: () => (seen.conflicts += 1) } });
+    const changed = async (committed: CommittedChange | undefined) => {
+      seen.changes.push(committed);
+    };
+    engine = await openEngine({ events: { conflict: () => (seen.conflicts += 1), changed } });
   });
   const auditRows = () => engine.db.query<number>('test/audit-count');
 
@@ -18,6 +23,17 @@ describe.skipIf(unavailable)('transact', () => {
     expect(committed.audit_id).toMatch(/^\d{4}-.*Z_[0-9a-f-]{36}$/);
     expect(await engine.db.query('test/counter', { id: 'one' })).toBe(1);
     expect(await auditRows()).toBe(before + 1);
+  });
+
+  it('tells of every row that it has written, and of what each is about', async () => {
+    seen.changes = [];
+    const { audit_id } = await engine.db.transact(change('test/several', 'x'));
+    expect(seen.changes).toHaveLength(1);
+    const { resources, audit_ids } = seen.changes[0]!;
+    expect([resources, audit_ids.at(-1)]).toEqual([['a', 'b', 'c'], audit_id]);
+    const rows = await new AuditReader(engine.db).poll();
+    const written = rows.filter(({ resource }) => resources.includes(resource));
+    expect(written.map(({ id, resource }) => [id, resource])).toEqual(audit_ids.map((id, at) => [id, resources[at]]));
   });
 
   it('applies an operation once, however often it is sent', async () => {

@@ -13,6 +13,8 @@ const BYTES_OF_A_NODE = 180;
 /** A graph of near vectors (HNSW by usearch), as int8: it tells which places are worth an exact look. */
 export class Graph {
   #index: Index;
+  /** What was removed leaves its node to the next one that comes. */
+  #nodes = 0;
 
   constructor(
     private readonly dimensions: number,
@@ -27,7 +29,7 @@ export class Graph {
   }
 
   get bytes(): number {
-    return this.#index.capacity() === 0 ? 0 : this.#index.size() * (this.dimensions + BYTES_OF_A_NODE);
+    return this.#nodes * (this.dimensions + BYTES_OF_A_NODE);
   }
 
   /**
@@ -41,6 +43,7 @@ export class Graph {
       quantise(read(place), vectors.subarray(index * this.dimensions, (index + 1) * this.dimensions));
     });
     this.#index.add(BigUint64Array.from(places, BigInt), taken(vectors), this.threads);
+    this.#nodes = Math.max(this.#nodes, this.size);
   }
 
   /** @throws Error when the place is not in the graph */
@@ -78,6 +81,7 @@ export class Graph {
     graph.#index.load(path);
     if (graph.#index.dimensions() !== dimensions || graph.size !== size)
       throw new Error('the file is of another graph');
+    graph.#nodes = graph.size;
     return graph;
   }
 }

@@ -46,6 +46,11 @@ export class VectorIndex {
     return this.#pending.toBuild(this.size);
   }
 
+  /** Vectors that the graph holds. */
+  get indexed(): number {
+    return this.#pending.graph?.size ?? 0;
+  }
+
   get bytes(): number {
     return this.#store.bytes + this.#places.bytes + this.#pending.bytes;
   }

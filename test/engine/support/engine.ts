@@ -26,6 +26,8 @@ export const TEST_QUERIES: Record<string, string> = {
     LET $answer = NONE; LET $change = NONE;`,
   'test/values': `LET $answer = {};
     LET $change = { action: 'UPDATE', status: 'SUCCESS', old_digest: $old_digest, new_digest: $new_digest };`,
+  'test/several': `LET $answer = {};
+    LET $change = ['a', 'b', 'c'].map(|$one| { action: 'UPDATE', status: 'SUCCESS', resource: $one, revision: 1 });`,
   'test/nothing': 'LET $answer = { same: true }; LET $change = NONE;',
   'test/counter': `SELECT VALUE n FROM ONLY type::record('counters', $id)`,
   'test/audit-count': 'RETURN array::len((SELECT VALUE id FROM audit_log))',
