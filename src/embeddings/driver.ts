@@ -42,9 +42,14 @@ export class ProviderError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
-  /** No answer, a broken one, 408, 429 and 5xx may go away; another status says that the request itself is refused. */
+  /** No answer, a broken one, 408, 429 and 5xx may go away by themselves. */
   get retryable(): boolean {
     return this.status === undefined || this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+
+  /** Not these texts are refused, but everything: the key, the model or the address must be put right first. */
+  get refusesAll(): boolean {
+    return this.status !== undefined && [401, 402, 403, 404, 405].includes(this.status);
   }
 }
 

@@ -24,13 +24,19 @@ type SizedRequest = EmbedContentRequest & { outputDimensionality: number };
 // The types of the SDK promise this shape; the SDK does not check it.
 const answerSchema = z.object({ embeddings: z.array(z.object({ values: z.unknown() })) });
 
+function detailsOf({ errorDetails }: GoogleGenerativeAIFetchError) {
+  return Array.isArray(errorDetails) ? errorDetails : [];
+}
+
+/** google.rpc.ErrorInfo, `reason`. Source: googleapis, google/api/error_reason.proto. */
+const reasonsOf = (error: GoogleGenerativeAIFetchError): unknown[] => detailsOf(error).map((detail) => detail?.reason);
+
 /**
  * The wait that Google asks for: google.rpc.RetryInfo among the details of an error, `retryDelay` such as "3.5s".
  * The SDK hides the headers. Source: googleapis, google/rpc/error_details.proto.
  */
 function retryDelaySeconds(error: GoogleGenerativeAIFetchError): number | undefined {
-  if (!Array.isArray(error.errorDetails)) return undefined;
-  for (const detail of error.errorDetails) {
+  for (const detail of detailsOf(error)) {
     const delay = /^(\d+(?:\.\d+)?)s$/.exec(String(detail?.retryDelay))?.[1];
     if (delay !== undefined) return Number(delay);
   }
@@ -75,8 +81,10 @@ export class GeminiDriver implements EmbeddingDriver {
 
   #refusal(error: unknown): ProviderError | undefined {
     if (!(error instanceof GoogleGenerativeAIFetchError) || error.status === undefined) return undefined;
-    return new ProviderError(loggableReason(error.status, error.message, this.#options.apiKey), {
-      status: error.status,
+    // Google answers 400 where others answer 401.
+    const status = reasonsOf(error).includes('API_KEY_INVALID') ? 401 : error.status;
+    return new ProviderError(loggableReason(status, error.message, this.#options.apiKey), {
+      status,
       retryAfterSeconds: retryDelaySeconds(error),
     });
   }

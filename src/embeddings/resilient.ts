@@ -173,7 +173,7 @@ export class ResilientEmbedder implements MeteredEmbedder {
   /** Waits for the next attempt. @throws AcervoError when there is to be none */
   async #recover(error: ProviderError, attempt: number, signal: AbortSignal): Promise<void> {
     this.usage.failures++;
-    if (!error.retryable) {
+    if (!error.retryable && !error.refusesAll) {
       // It is there and answers: what it refuses is this request.
       this.#breaker.succeeded();
       throw new AcervoError('embedding:rejected', {
@@ -183,7 +183,8 @@ export class ResilientEmbedder implements MeteredEmbedder {
     }
     const askedSeconds = Math.min(error.retryAfterSeconds ?? 0, MAX_RETRY_AFTER_SECONDS);
     this.#breaker.failed(askedSeconds);
-    if (attempt >= this.#limits.maxRetries || this.#breaker.waitSeconds() > 0) throw this.#unavailable(error);
+    const isLast = error.refusesAll || attempt >= this.#limits.maxRetries;
+    if (isLast || this.#breaker.waitSeconds() > 0) throw this.#unavailable(error);
     const jitterMs = this.#timing.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
     await this.#timing.sleep(Math.max(askedSeconds * 1000, jitterMs), signal);
   }
@@ -191,6 +192,10 @@ export class ResilientEmbedder implements MeteredEmbedder {
   #unavailable(cause: ProviderError | undefined): AcervoError {
     const asked = Math.min(Math.ceil(cause?.retryAfterSeconds ?? 0), MAX_RETRY_AFTER_SECONDS);
     const seconds = Math.max(asked, this.#breaker.waitSeconds());
-    return new AcervoError('embedding:unavailable', { cause, ...(seconds > 0 ? { retryAfterSeconds: seconds } : {}) });
+    return new AcervoError('embedding:unavailable', {
+      cause,
+      ...(cause?.refusesAll && { detail: `The embedding provider answered with status ${cause.status}.` }),
+      ...(seconds > 0 && { retryAfterSeconds: seconds }),
+    });
   }
 }

@@ -84,7 +84,11 @@ export const ERROR_CODES = {
   'vector:wrong_dimensions': { status: 400, retryable: false, title: 'The vector has another length than the space.' },
   'vector:not_finite': { status: 400, retryable: false, title: 'A vector holds only finite numbers.' },
   'vector:zero': { status: 400, retryable: false, title: 'A vector of zeros has no direction.' },
-  'embedding:unavailable': { status: 503, retryable: true, title: 'The embedding provider does not answer.' },
+  'embedding:unavailable': {
+    status: 503,
+    retryable: true,
+    title: 'The embedding provider does not answer, or not to this server.',
+  },
   'embedding:rejected': { status: 502, retryable: false, title: 'The embedding provider refused the text.' },
   'embedding:vector_required': {
     status: 400,

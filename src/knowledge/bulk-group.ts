@@ -60,9 +60,9 @@ function namedOnce(jobs: Job[]): Job[] {
 }
 
 /** A line that is stored already costs no transaction: a whole file sent again is only read. */
-function unchangedJobs(jobs: Job[], known: ReadonlyMap<string, KnownState>): [Job, BulkResult][] {
+function unchangedJobs(ctx: Context, jobs: Job[], known: ReadonlyMap<string, KnownState>): [Job, BulkResult][] {
   return jobs
-    .filter(({ document }) => isStored(document, known.get(document.id)))
+    .filter(({ document }) => isStored(ctx, document, known.get(document.id)))
     .map((job) => [job, { line: job.line, id: job.document.id, status: 'unchanged' }]);
 }
 
@@ -106,7 +106,7 @@ async function storeGroup(ctx: Context, group: Entry[], signal: AbortSignal): Pr
     ctx,
     jobs.map((job) => job.document),
   );
-  const work = jobs.filter(({ document }) => bringsNewContent(document, known.get(document.id)));
+  const work = jobs.filter(({ document }) => bringsNewContent(ctx, document, known.get(document.id)));
   const made = await embedDocuments(
     ctx,
     work.map((job) => job.document),
@@ -116,7 +116,7 @@ async function storeGroup(ctx: Context, group: Entry[], signal: AbortSignal): Pr
   const severalAtATime = pLimit(ctx.config.bulk.concurrency);
   const free = namedOnce(jobs);
   const sets = newJobs(free, known, vectorsOf).map((set) => severalAtATime(() => storeSet(ctx, set)));
-  const together = new Map([...unchangedJobs(free, known), ...(await Promise.all(sets)).flat()]);
+  const together = new Map([...unchangedJobs(ctx, free, known), ...(await Promise.all(sets)).flat()]);
   const lastOfId = new Map<string, Promise<unknown>>();
   return Promise.all(
     group.map((entry) => {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { v7 as uuidv7 } from 'uuid';
 import type { Services } from '../context.js';
-import { isAcervoError } from '../errors/error.js';
+import { type AcervoError, isAcervoError } from '../errors/error.js';
 import type { Change, Database } from '../surreal/database.js';
 import { withLease } from '../surreal/lease.js';
 
@@ -10,6 +11,8 @@ const ADOPT_DOCUMENTS = 500;
 const LEASE_TTL_MS = 30_000;
 /** So many are the provider's fault, not the texts'. */
 const MAX_FAILURES_IN_A_ROW = 3;
+/** Of documents that failed so many are remembered. */
+const MAX_FAILED = 1_000;
 
 export interface Pending {
   id: string;
@@ -23,7 +26,8 @@ export interface PendingVectors {
   fill: Pick<Change, 'query'>;
   /** Marks documents of other spaces as pending in this one. @returns how many */
   adopt(db: Database, params: { space: string; limit: number }): Promise<number>;
-  page(db: Database, params: { space: string; limit: number }): Promise<Pending[]>;
+  /** @param params.skip ids of those that are to be left out */
+  page(db: Database, params: { space: string; limit: number; skip: string[] }): Promise<Pending[]>;
   count(db: Database, params: { space: string }): Promise<number>;
   texts(db: Database, params: { id: string; content_revision: number }): Promise<string[]>;
 }
@@ -55,11 +59,16 @@ async function fill(
   });
 }
 
-/** @throws AcervoError `embedding:unavailable`, `database:unavailable`: the next round goes on from here */
-async function embedOne(services: Services, of: PendingVectors, pending: Pending): Promise<void> {
+/** @throws AcervoError `embedding:unavailable`, `database:*`: a later round tries again; the reason of `stopping` */
+async function embedOne(
+  services: Services,
+  of: PendingVectors,
+  pending: Pending,
+  stopping: AbortSignal,
+): Promise<void> {
   const texts = await of.texts(services.db, { ...pending });
   try {
-    const vectors = texts.length === 0 ? [] : await services.embedder.embed(texts, 'document');
+    const vectors = texts.length === 0 ? [] : await services.embedder.embed(texts, 'document', stopping);
     await fill(services, { of, pending, vectors });
   } catch (error) {
     if (!isAcervoError(error, 'embedding:rejected')) throw error;
@@ -67,63 +76,106 @@ async function embedOne(services: Services, of: PendingVectors, pending: Pending
   }
 }
 
-/** Documents with vectors of another space, from before the embedder was changed, become pending in this one. */
-async function adoptSpace(services: Services, of: PendingVectors, signal: AbortSignal): Promise<void> {
-  const params = { space: services.embedder.space.slug, limit: ADOPT_DOCUMENTS };
-  while (!signal.aborted && (await of.adopt(services.db, params)) === ADOPT_DOCUMENTS);
-}
+/** May the documents behind this one fare better? */
+const isItsOwn = (error: unknown): error is AcervoError =>
+  isAcervoError(error, 'embedding:unavailable') || isAcervoError(error, 'database:too_slow');
 
-/** @returns how many documents got their vectors */
-async function fillPages(services: Services, of: PendingVectors, signal: AbortSignal): Promise<number> {
-  const { slug: space } = services.embedder.space;
-  let count = 0;
-  let failures = 0;
-  while (services.embedder.available) {
-    const page = await of.page(services.db, { space, limit: PAGE_DOCUMENTS });
-    let filled = 0;
-    for (const pending of page) {
-      if (signal.aborted) return count;
-      try {
-        await embedOne(services, of, pending);
-        filled += 1;
-        failures = 0;
-      } catch (error) {
-        // One document that always fails must not hold up those behind it.
-        failures += 1;
-        if (!isAcervoError(error, 'embedding:unavailable') || failures === MAX_FAILURES_IN_A_ROW) throw error;
+/** The rounds of one worker over the documents of one kind. */
+class Rounds {
+  readonly #services: Services;
+  readonly #of: PendingVectors;
+  readonly #stopping: AbortSignal;
+  #adopted = false;
+  /** Documents that come last: they could not be embedded when it was their turn. */
+  readonly #failed = new Set<string>();
+
+  constructor(services: Services, of: PendingVectors, stopping: AbortSignal) {
+    this.#services = services;
+    this.#of = of;
+    this.#stopping = stopping;
+  }
+
+  /**
+   * @param lost aborts when another node may do it
+   * @returns how many documents got their vectors
+   * @throws AcervoError what the last of several failures in a row was; `database:*`
+   */
+  async next(lost: AbortSignal): Promise<number> {
+    const isOver = () => lost.aborted || this.#stopping.aborted;
+    if (!this.#adopted) await this.#adopt(isOver);
+    return this.#services.embedder.available ? this.#fillPages(isOver) : 0;
+  }
+
+  /** Documents with vectors of another space, from before the embedder was changed, become pending in this one. */
+  async #adopt(isOver: () => boolean): Promise<void> {
+    const { db, embedder } = this.#services;
+    const params = { space: embedder.space.slug, limit: ADOPT_DOCUMENTS };
+    while (!isOver() && !this.#adopted) this.#adopted = (await this.#of.adopt(db, params)) < ADOPT_DOCUMENTS;
+  }
+
+  async #fillPages(isOver: () => boolean): Promise<number> {
+    const { db, embedder } = this.#services;
+    let count = 0;
+    let failures = 0;
+    for (;;) {
+      if (this.#failed.size > MAX_FAILED) this.#failed.clear();
+      const params = { space: embedder.space.slug, limit: PAGE_DOCUMENTS, skip: [...this.#failed] };
+      const page = await this.#of.page(db, params);
+      if (page.length === 0) {
+        // All others have their vectors: the next round tries those that failed again.
+        this.#failed.clear();
+        return count;
+      }
+      for (const pending of page) {
+        if (isOver()) return count;
+        try {
+          await embedOne(this.#services, this.#of, pending, this.#stopping);
+          count += 1;
+          failures = 0;
+        } catch (error) {
+          if (!isItsOwn(error)) throw error;
+          this.#failed.add(pending.id);
+          failures += 1;
+          if (failures === MAX_FAILURES_IN_A_ROW) throw error;
+          await this.#pause(error.retryAfterSeconds ?? 0);
+        }
       }
     }
-    count += filled;
-    if (filled < PAGE_DOCUMENTS) break;
   }
-  return count;
+
+  /** What comes next is not to be refused without having been tried. */
+  async #pause(seconds: number): Promise<void> {
+    await sleep(seconds * 1000, undefined, { signal: this.#stopping }).catch(() => undefined);
+  }
 }
 
 /**
  * One round: makes the vectors of documents that were stored while the embedder was down. Whichever node holds the
- * lease does it.
+ * lease does it; each kind has its turn, whatever becomes of the others.
  * @returns how many documents got their vectors
  */
-async function embedPending(
-  services: Services,
-  kinds: PendingVectors[],
-  { holder, adopt }: { holder: string; adopt: boolean },
-): Promise<number> {
-  const { slug: space } = services.embedder.space;
+async function embedPending(services: Services, rounds: Rounds[], holder: string): Promise<number> {
   const lease = { name: 'embed-pending', holder, ttlMs: LEASE_TTL_MS };
-  try {
-    const filled = await withLease(services.control, lease, async (signal) => {
-      if (adopt) for (const of of kinds) await adoptSpace(services, of, signal);
-      let count = 0;
-      for (const of of kinds) count += await fillPages(services, of, signal);
-      return count;
-    });
-    return filled ?? 0;
-  } finally {
-    // Also after a round that failed: that is when the number matters.
-    const pending = await Promise.all(kinds.map((of) => of.count(services.db, { space })));
-    services.metrics.embeddingPendingDocuments.set(pending.reduce((sum, count) => sum + count, 0));
-  }
+  const filled = await withLease(services.control, lease, async (lost) => {
+    let count = 0;
+    let failure: unknown;
+    for (const kind of rounds) {
+      try {
+        count += await kind.next(lost);
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+    if (failure !== undefined) throw failure;
+    return count;
+  });
+  return filled ?? 0;
+}
+
+async function countPending(services: Services, kinds: PendingVectors[]): Promise<void> {
+  const { slug: space } = services.embedder.space;
+  const pending = await Promise.all(kinds.map((of) => of.count(services.db, { space })));
+  services.metrics.embeddingPendingDocuments.set(pending.reduce((sum, count) => sum + count, 0));
 }
 
 /**
@@ -136,26 +188,27 @@ export function startEmbeddingWorker(
   intervalMs: number,
 ): () => Promise<void> {
   const holder = randomUUID();
-  let stopped = false;
-  let adopt = true;
+  const stopping = new AbortController();
+  const rounds = kinds.map((of) => new Rounds(services, of, stopping.signal));
   let timer: NodeJS.Timeout | undefined;
   let round: Promise<void> = Promise.resolve();
   const run = async () => {
     try {
-      const count = await embedPending(services, kinds, { holder, adopt });
-      adopt = false;
+      // Also after a round that failed: that is when the number matters.
+      const count = await embedPending(services, rounds, holder).finally(() => countPending(services, kinds));
       if (count > 0) services.log.info({ documents: count }, 'pending vectors were made');
     } catch (error) {
-      services.log.warn({ err: error }, 'pending vectors could not be made; the next round tries again');
+      if (!stopping.signal.aborted)
+        services.log.warn({ err: error }, 'pending vectors could not be made; the next round tries again');
     }
-    if (!stopped) timer = setTimeout(next, intervalMs);
+    if (!stopping.signal.aborted) timer = setTimeout(next, intervalMs);
   };
   const next = () => {
     round = run();
   };
   next();
   return async () => {
-    stopped = true;
+    stopping.abort(new Error('the server stops'));
     clearTimeout(timer);
     await round;
   };

@@ -20,9 +20,11 @@ function ofCaller(document: Embeddable): DocumentVectors['vectors'] {
   return document.wholeVector ? [{ ordinal: WHOLE_DOCUMENT, embedding: document.wholeVector }, ...own] : own;
 }
 
+export const bringsVectors = (document: Embeddable): boolean => ofCaller(document).length > 0;
+
 /** Does the embedder make this document's vectors? Not when the caller brought any: they say what it is about. */
 function needsEmbedder(ctx: Context, document: Embeddable): boolean {
-  return ctx.embedder.available && ofCaller(document).length === 0;
+  return ctx.embedder.available && !bringsVectors(document);
 }
 
 function withoutEmbedder(document: Embeddable): DocumentVectors {

@@ -6,7 +6,7 @@ import { type KnowledgeRow, readRow } from './get.js';
 import { checkMetadata, fingerprintOf, prepareDocument } from './prepare.js';
 import type { PatchInput } from './schemas.js';
 import { minioRefOf, type SourcedInput } from './source.js';
-import { type Storable, type StoredDocument, storeDocument } from './store.js';
+import { type Storable, type StoredDocument, storeDocument, withAuditId } from './store.js';
 
 /** Without If-Match the patch is applied to whatever is current; so often at most when others write at once. */
 const MAX_TRIES = 20;
@@ -100,8 +100,7 @@ export async function patchDocument(
   ifMatch?: number,
 ): Promise<StoredDocument> {
   const before = await answeredBefore<StoredDocument>(ctx.db, ctx.operation);
-  if (before !== undefined)
-    return { ...before.answer, ...(before.audit_id === undefined ? {} : { audit_id: before.audit_id }) };
+  if (before !== undefined) return withAuditId(before);
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     try {
       return await patchOnce(ctx, id, patch, ifMatch);

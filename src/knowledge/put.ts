@@ -1,10 +1,11 @@
 import type { Context, RequestOperation } from '../context.js';
 import { isAcervoError } from '../errors/error.js';
-import { type DocumentVectors, embedDocuments } from './embed.js';
+import { answeredBefore } from '../surreal/answered.js';
+import { bringsVectors, type DocumentVectors, embedDocuments } from './embed.js';
 import { type PreparedDocument, prepareDocument } from './prepare.js';
 import type { PutInput } from './schemas.js';
 import { withSource } from './source.js';
-import { type Expected, type StoredDocument, storeDocument } from './store.js';
+import { type Expected, type StoredDocument, storeDocument, withAuditId } from './store.js';
 
 export interface KnownState {
   id: string;
@@ -20,14 +21,20 @@ export async function knownStates(ctx: Context, documents: PreparedDocument[]): 
   return new Map(states.map((state) => [state.id, state]));
 }
 
+/** Has it no vectors, and could have some now? Its embedding was refused, or nobody made or brought any before. */
+function lacksVectors(ctx: Context, document: PreparedDocument, { embedding_status }: KnownState): boolean {
+  if (embedding_status === 'none') return ctx.embedder.available || bringsVectors(document);
+  return embedding_status === 'failed';
+}
+
 /** Must the vectors of this document be made? Not when its content is stored already. */
-export function bringsNewContent({ columns }: PreparedDocument, known: KnownState | undefined): boolean {
-  return known?.content_digest !== columns.content_digest || known.embedding_status === 'failed';
+export function bringsNewContent(ctx: Context, document: PreparedDocument, known: KnownState | undefined): boolean {
+  return known?.content_digest !== document.columns.content_digest || lacksVectors(ctx, document, known);
 }
 
 /** Is exactly this stored? Then there is nothing to write. */
-export function isStored({ columns }: PreparedDocument, known: KnownState | undefined): boolean {
-  return known?.fingerprint === columns.fingerprint && known.embedding_status !== 'failed';
+export function isStored(ctx: Context, document: PreparedDocument, known: KnownState | undefined): boolean {
+  return known?.fingerprint === document.columns.fingerprint && !lacksVectors(ctx, document, known);
 }
 
 /**
@@ -61,9 +68,11 @@ export async function putDocument(
   input: PutInput,
   { signal, ...expected }: Expected & { signal: AbortSignal },
 ): Promise<StoredDocument> {
+  const before = await answeredBefore<StoredDocument>(ctx.db, ctx.operation);
+  if (before !== undefined) return withAuditId(before);
   const document = prepareDocument(ctx, await withSource(ctx, input, signal));
   const required = input.require_embedding ?? false;
-  const isNew = bringsNewContent(document, (await knownStates(ctx, [document])).get(document.id));
+  const isNew = bringsNewContent(ctx, document, (await knownStates(ctx, [document])).get(document.id));
   const [vectors] = isNew ? await embedDocuments(ctx, [document], { required, signal }) : [];
   return storePrepared(ctx, document, vectors, { ...expected, operation: ctx.operation, required });
 }

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { auditDraft } from '../audit/draft.js';
 import type { Context, RequestOperation } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
+import type { Committed } from '../surreal/database.js';
 import type { DocumentVectors } from './embed.js';
 import { type PreparedDocument, salted } from './prepare.js';
 
@@ -59,6 +60,11 @@ export function inTurn<Result>(passages: number, write: () => Promise<Result>): 
   return oneAtATime(write);
 }
 
+/** The answer of a write, now or before, with its row of the audit log. */
+export function withAuditId({ answer, audit_id }: Committed<StoredDocument>): StoredDocument {
+  return audit_id === undefined ? answer : { ...answer, audit_id };
+}
+
 /** What must be so for a document to be written. */
 export interface Expected {
   /** The revision that must be current; 0: none may exist. */
@@ -103,7 +109,7 @@ export async function storeDocument(
   const { passage_count } = document.columns;
   const committed = await inTurn(passage_count, () => ctx.db.transact<StoredDocument>(change));
   if (committed.audit_id !== undefined && !committed.replayed) ctx.metrics.documentsStored.inc();
-  return committed.audit_id === undefined ? committed.answer : { ...committed.answer, audit_id: committed.audit_id };
+  return withAuditId(committed);
 }
 
 /**

@@ -315,6 +315,59 @@ describe.skipIf(unavailable)('pending vectors', () => {
     for (const [id, text] of Object.entries(TEXTS)) await expectVector(again, provider, id, text);
   });
 
+  it('are not held up by documents that always fail, and whoever may see a document is told of its vectors', async () => {
+    const provider = await embedder();
+    const product = running(await startProduct(settings(provider)));
+    const made = await product.call<{ token: string }>('POST', '/v1/keys', {
+      name: 'bound',
+      scopes: ['audit:read', 'knowledge:read'],
+      agent_id: 'ana',
+    });
+    expect(made.status, made.text).toBe(201);
+    provider.behave('down');
+    for (const n of [1, 2, 3]) await post(product, { id: `a-bad${n}`, content: `poison ${n}` });
+    for (const document of documents) await post(product, { ...document, agent_id: 'ana' });
+    const decision = { id: 'choice', agent_id: 'ana', decision_type: 'action', reasoning: 'sourdough was chosen' };
+    expect((await product.call('POST', '/v1/decisions', decision)).status).toBe(201);
+    provider.behave({ rejects: 'poison', with: 500 });
+    await ready(product, ...Object.keys(TEXTS));
+    await waitFor('vectors of the decision', async () => {
+      const { body } = await product.call('GET', '/v1/decisions/choice');
+      return body.embedding_status === 'ready';
+    });
+    expect(await get(product, 'a-bad1')).toMatchObject({ embedding_status: 'pending', revision: 1 });
+    const { body } = await product.call<{ rows: { revision: number }[] }>(
+      'GET',
+      '/v1/audit?resource=knowledge:reef',
+      undefined,
+      { key: made.body.token },
+    );
+    expect(body.rows.map(({ revision }) => revision)).toEqual([2, 1]);
+    provider.behave('ok');
+    await ready(product, 'a-bad1', 'a-bad3');
+  });
+
+  it('can be had for what was stored without an embedder, or brought its own, by sending it again', async () => {
+    const caller = { ACERVO_EMBEDDER: 'caller', ACERVO_EMBEDDING_DIMENSIONS: String(DIMENSIONS) };
+    const product = running(await startProduct(caller));
+    const bare = { id: 'bare', content: TEXTS.reef };
+    const own = { id: 'own', content: TEXTS.ship, vector: Array.from({ length: DIMENSIONS }, (_, i) => i + 1) };
+    expect(await post(product, bare)).toMatchObject({ embedding_status: 'none' });
+    expect(await post(product, bare, 200)).toMatchObject({ status: 'unchanged' });
+    expect(await post(product, own)).toMatchObject({ embedding_status: 'ready' });
+    await product.stop();
+    const provider = await embedder();
+    const again = running(await product.restart(settings(provider)));
+    await waitFor('the other space', async () => (await get(again, 'own')).embedding_status === 'none');
+    expect(await post(again, bare, 200)).toMatchObject({ status: 'updated', embedding_status: 'ready' });
+    await expectVector(again, provider, 'bare', TEXTS.reef);
+    const lines = await again.bulk([own]);
+    expect(lines).toMatchObject([{ status: 'stored' }]);
+    expect(await get(again, 'own')).toMatchObject({ embedding_status: 'ready', revision: 2 });
+    expect(idsOf((await search(again, { vector: own.vector, limit: 1 })).hits)).toEqual(['own']);
+    expect(await again.bulk([bare, own])).toMatchObject([{ status: 'unchanged' }, { status: 'unchanged' }]);
+  });
+
   it('are made anew in the background when the embedder is changed', async () => {
     const [old, changed] = [await embedder(), await embedder(48)];
     const product = running(await startProduct(settings(old)));

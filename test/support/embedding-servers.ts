@@ -35,10 +35,13 @@ export type Behaviour =
   /** Fewer bytes than Content-Length says, then the connection closes. */
   | 'truncated-body'
   | { slowMs: number }
-  /** Status 400 for a request with a text that holds this; else the answer of "ok". */
-  | { rejects: string }
-  /** An error answer. `retryAfter` goes into the header as it is, and as seconds into Google's RetryInfo. */
-  | { status: number; retryAfter?: string; message?: string; location?: string };
+  /** An error for a request with a text that holds this, status 400 if not said otherwise; else the answer of "ok". */
+  | { rejects: string; with?: number }
+  /**
+   * An error answer. `retryAfter` goes into the header as it is, and as seconds into Google's RetryInfo; `reason` into its
+   * ErrorInfo.
+   */
+  | { status: number; retryAfter?: string; message?: string; location?: string; reason?: string };
 
 export interface RecordedRequest {
   path: string;
@@ -126,7 +129,12 @@ function spoiled(vectors: number[][], behaviour: Behaviour): string[] {
 function sendError(response: ServerResponse, fault: Extract<Behaviour, { status: number }>): void {
   const message = fault.message ?? `this is status ${fault.status}`;
   const retryInfo = { '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: `${fault.retryAfter}s` };
-  const details = fault.retryAfter === undefined ? {} : { details: [retryInfo] };
+  const errorInfo = { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: fault.reason };
+  const all = [
+    ...(fault.retryAfter === undefined ? [] : [retryInfo]),
+    ...(fault.reason === undefined ? [] : [errorInfo]),
+  ];
+  const details = all.length === 0 ? {} : { details: all };
   response.writeHead(fault.status, {
     'content-type': 'application/json',
     ...(fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter }),
@@ -209,7 +217,7 @@ class ProviderServer implements EmbeddingServer {
       if ('status' in behaviour) return sendError(response, behaviour);
       if ('slowMs' in behaviour) await new Promise((resolve) => setTimeout(resolve, behaviour.slowMs));
       else if (recorded.texts.some((text) => text.includes(behaviour.rejects)))
-        return sendError(response, { status: 400 });
+        return sendError(response, { status: behaviour.with ?? 400 });
     }
     const vectors = recorded.texts.map((text) => this.vectorOf(text));
     const tokens = recorded.texts.length * 7;

@@ -194,7 +194,7 @@ describe.each(['openai', 'gemini'] as const)('a provider over HTTP: %s', (provid
     expect(await failure(embedder.embed(['a'], 'query'))).toMatchObject({ retryAfterSeconds: 12 });
   });
 
-  it.each([400, 401, 403, 404, 413, 422])('does not repeat what is refused with status %i', async (status) => {
+  it.each([400, 413, 415, 422])('does not repeat what is refused with status %i', async (status) => {
     const { embedder, server, timing } = await bench(provider);
     server.behave({ status });
     const error = await failure(embedder.embed(['a'], 'document'));
@@ -204,6 +204,21 @@ describe.each(['openai', 'gemini'] as const)('a provider over HTTP: %s', (provid
     expect(timing.sleptMs).toEqual([]);
     expect(embedder.usage).toMatchObject({ requests: 1, failures: 1, retries: 0 });
   });
+
+  it.each([401, 402, 403, 404, 405])(
+    'takes status %i for no judgement of the text, and does not repeat it',
+    async (status) => {
+      const { embedder, server, timing } = await bench(provider);
+      server.behave({ status });
+      const error = await failure(embedder.embed(['a'], 'document'));
+      expect(isAcervoError(error, 'embedding:unavailable')).toBe(true);
+      expect(error).toMatchObject({ detail: `The embedding provider answered with status ${status}.` });
+      expect(server.requests.length).toBe(1);
+      expect(timing.sleptMs).toEqual([]);
+      server.behave('ok');
+      expect(await embedder.embed(['a'], 'document')).toHaveLength(1);
+    },
+  );
 
   it('takes a slow answer for none, and tries again', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });

@@ -113,6 +113,16 @@ describe('Retry-After', () => {
 });
 
 describe('the Gemini protocol', () => {
+  it('knows a wrong key from a text that is refused, though both come with status 400', async () => {
+    server = await startEmbeddingServer('gemini', { dimensions: 4 });
+    const driver = new GeminiDriver({ url: server.url, model: 'm', apiKey: 'k', dimensions: 4 });
+    const refusal = () => driver.embedBatch(['a'], 'document', new AbortController().signal).catch((error) => error);
+    server.behave({ status: 400, reason: 'API_KEY_INVALID' });
+    expect(await refusal()).toMatchObject({ status: 401, refusesAll: true });
+    server.behave({ status: 400, reason: 'ANOTHER' });
+    expect(await refusal()).toMatchObject({ status: 400, refusesAll: false, retryable: false });
+  });
+
   it('sends one content object a text, with task type and size, and the key as header', async () => {
     server = await startEmbeddingServer('gemini', { dimensions: 4 });
     await run(new GeminiDriver({ url: `${server.url}/`, model: 'gemini-embedding-001', apiKey: 'k', dimensions: 4 }));
