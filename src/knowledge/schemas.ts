@@ -3,6 +3,10 @@ import { z } from 'zod';
 /** Bounds of a document; each is refused with a code of its own. */
 export const MAX_CONTENT_BYTES = 2_000_000;
 export const MAX_PASSAGES = 512;
+/** Of a passage of the caller. No embedder reads as much, and an answer may hold hundreds of passages. */
+export const MAX_PASSAGE_LENGTH = 65_536;
+/** Of a list of passages more are not even looked at. */
+const MAX_PASSAGES_CHECKED = 4096;
 export const MAX_METADATA_BYTES = 16_384;
 export const MAX_METADATA_DEPTH = 8;
 /** 2 MB of content as JSON with escapes, and 512 vectors. */
@@ -52,10 +56,11 @@ export const putSchema = z
       .meta({ description: 'The text; may be left out when passages or an artifact_id are given.' }),
     vector: vectorSchema.optional().meta({ description: 'float[dimensions]; stands for the whole document.' }),
     passages: z
-      .array(z.strictObject({ text: z.string().min(1), vector: vectorSchema.optional() }))
+      .array(z.strictObject({ text: z.string().min(1).max(MAX_PASSAGE_LENGTH), vector: vectorSchema.optional() }))
       .min(1)
+      .max(MAX_PASSAGES_CHECKED)
       .optional()
-      .meta({ description: 'Your own slices; without them the content is split here.' }),
+      .meta({ description: 'Your own slices, at most 512; without them the content is split here.' }),
     require_embedding: z
       .boolean()
       .optional()

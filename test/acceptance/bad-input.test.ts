@@ -136,8 +136,21 @@ describe.skipIf(unavailable)('bad input', () => {
       ],
       ['513 passages', { id: 'kept', passages: Array(513).fill({ text: 'p' }) }, 400, 'knowledge:too_many_passages'],
       [
+        '200 000 passages of nothing',
+        `{"id":"kept","passages":[${Array(200_000).fill('{}')}]}`,
+        400,
+        'request:invalid',
+      ],
+      [
+        'a passage of 65 537 characters',
+        { id: 'kept', passages: [{ text: `${'p '.repeat(32_768)}p` }] },
+        400,
+        'request:invalid',
+        'passages.0.text',
+      ],
+      [
         'passages of 3 MB',
-        { id: 'kept', content: 'x', passages: Array(3).fill({ text: 'p'.repeat(1e6) }) },
+        { id: 'kept', content: 'x', passages: Array(50).fill({ text: 'p'.repeat(60_000) }) },
         413,
         'knowledge:content_too_large',
       ],
