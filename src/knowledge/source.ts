@@ -7,7 +7,11 @@ import type { MinioRef, PutInput } from './schemas.js';
 /** A request's document, with the file that it was taken from. */
 export type SourcedInput = PutInput & { minio_ref?: MinioRef };
 
+/** What a file's name, key and text are shown for, also where they become a part of a document. */
+const SCOPE = 'artifacts:read';
+
 async function findArtifact(ctx: Context, id: string): Promise<ArtifactRow | undefined> {
+  if (!ctx.principal.scopes.has(SCOPE)) return undefined;
   const row = await ctx.db.query<ArtifactRow | null | undefined>('artifacts/get', { id });
   return row && mayRead(ctx, row) ? row : undefined;
 }
@@ -30,7 +34,8 @@ export async function minioRefOf(ctx: Context, artifact_id: string | undefined):
 /**
  * A document that names an artifact and brings no text gets the file's: its title, its text, and as metadata what is
  * known of the artifact. One that brings its text is only linked.
- * @throws AcervoError `artifact:not_found`, `artifact:not_stored`, `extraction:*`, `objects:unavailable`
+ * @throws AcervoError `auth:scope_missing` (of a key that may not read files), `artifact:not_found`, `artifact:not_stored`,
+ *   `extraction:*`, `objects:unavailable`
  */
 export async function withSource(ctx: Context, input: PutInput, signal: AbortSignal): Promise<SourcedInput> {
   const { artifact_id } = input;
@@ -38,6 +43,7 @@ export async function withSource(ctx: Context, input: PutInput, signal: AbortSig
   const row = await findArtifact(ctx, artifact_id);
   if (input.content !== undefined || input.passages !== undefined)
     return row === undefined ? input : { ...input, minio_ref: refOf(row) };
+  if (!ctx.principal.scopes.has(SCOPE)) throw new AcervoError('auth:scope_missing', { detail: `This needs ${SCOPE}.` });
   if (row === undefined) throw new AcervoError('artifact:not_found');
   const { text, title = row.name } = await extracted(ctx, row, signal);
   const { name, size_bytes, content_type } = row;

@@ -167,6 +167,33 @@ describe.skipIf(unavailable)('knowledge from files', () => {
     expect((await learn({ artifact_id: body.id })).body.code).toBe('artifact:not_stored');
   });
 
+  test('a key that may not read files learns nothing of them', async () => {
+    const scopes = ['knowledge:read', 'knowledge:write'];
+    const { token: key } = (await product.call<{ token: string }>('POST', '/v1/keys', { name: 'writer', scopes })).body;
+    const artifact = await file('plans.txt', 'text/plain', 'Where the treasure lies.');
+    for (const artifact_id of [artifact, 'none-such']) {
+      const answer = await learn({ id: 'stolen', artifact_id }, { key });
+      expect([answer.status, answer.body.code]).toEqual([403, 'auth:scope_missing']);
+    }
+    expect((await product.call('GET', '/v1/knowledge/stolen')).status).toBe(404);
+    expect((await learn({ id: 'linked', artifact_id: artifact, content: 'My own words.' }, { key })).status).toBe(201);
+    expect(await read('linked')).not.toHaveProperty('minio_ref');
+    await product.call('PATCH', '/v1/knowledge/linked', { artifact_id: null });
+    await product.call('PATCH', '/v1/knowledge/linked', { artifact_id: artifact }, { key });
+    expect(await read('linked')).not.toHaveProperty('minio_ref');
+  });
+
+  test('what was learned from a file that is gone meanwhile is answered again to who repeats the request', async () => {
+    const artifact = await file('gone.txt', 'text/plain', 'Soon to be gone.');
+    const headers = { 'idempotency-key': 'learn-gone' };
+    const first = await learn({ artifact_id: artifact }, { headers });
+    expect(first.status).toBe(201);
+    expect((await product.call('DELETE', `/v1/artifacts/${artifact}`)).status).toBe(204);
+    const again = await learn({ artifact_id: artifact }, { headers });
+    expect([again.status, again.body.id, again.body.revision]).toEqual([first.status, first.body.id, 1]);
+    expect((await learn({ artifact_id: 'another' }, { headers })).body.code).toBe('idempotency:key_reused');
+  });
+
   test('a bound key learns from its own files only, and cannot tell a foreign one from none', async () => {
     const scopes = ['artifacts:read', 'artifacts:write', 'knowledge:read', 'knowledge:write'];
     const keyOf = async (agent_id: string) =>
