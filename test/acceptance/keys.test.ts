@@ -135,6 +135,25 @@ describe.skipIf(unavailable)('keys', () => {
     expect([unseen.status, unseen.body.code]).toEqual([404, 'key:not_found']);
   });
 
+  it('takes the configured text for the admin key again, though it was rotated while it was not configured', async () => {
+    const configured = await startProduct();
+    const key = configured.key;
+    await configured.stop();
+    const without = await configured.restart({ ACERVO_ADMIN_KEY: '' });
+    const rotated = await without.call<NewKey>('POST', '/v1/keys/admin/rotate', { grace_seconds: 1 }, { key });
+    expect(rotated.status, rotated.text).toBe(201);
+    await without.stop();
+    const again = await without.restart({ ACERVO_ADMIN_KEY: key });
+    try {
+      const { body } = await again.call<{ keys: { id: string }[] }>('GET', '/v1/keys', undefined, { key });
+      const admin = body.keys.find(({ id }) => id === 'admin');
+      expect(admin).not.toHaveProperty('expires_at');
+      expect(admin).not.toHaveProperty('rotated_to');
+    } finally {
+      await again.stop();
+    }
+  });
+
   it('ends a revoked key at once, and a rotated one after its grace', async () => {
     const key = await make({ scopes: ['search:read'] });
     const search = (token: string) => product.call('POST', '/v1/search', { query: 'x' }, { key: token });
