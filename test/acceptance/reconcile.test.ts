@@ -68,6 +68,20 @@ describe.skipIf(unavailable)('reconcile', () => {
     expect([refused.status, refused.body.code]).toEqual([403, 'auth:scope_missing']);
   });
 
+  it('tells a key that is bound to an agent of no run, and makes none for it', async () => {
+    const fields = { name: 'bound', scopes: ['objects:manage'], agent_id: 'someone' };
+    const { token: key } = (await product.call<{ token: string }>('POST', '/v1/keys', fields)).body;
+    const before = await product.call('GET', '/v1/reconcile');
+    expect(before.body.run).not.toBeNull();
+    const told = await product.call('GET', '/v1/reconcile', undefined, { key });
+    expect([told.status, told.body]).toEqual([200, { run: null, running: false }]);
+    for (const body of [{}, { apply: true }, { checksums: true }]) {
+      const refused = await product.call('POST', '/v1/reconcile', body, { key });
+      expect([refused.status, refused.body.code]).toEqual([403, 'auth:agent_mismatch']);
+    }
+    expect((await product.call('GET', '/v1/reconcile')).body).toEqual(before.body);
+  });
+
   it.skipIf(onStack)('the script says whom to ask while a server has the directory', async () => {
     const { code, errors } = await script(product.env, '--dry-run');
     expect(code).toBe(1);
