@@ -26,21 +26,21 @@ export interface ChangeOptions {
 
 /**
  * Changes a pointer: reads it, lets `decide` say what it becomes, and writes that if nobody else came between; else
- * decides anew. `decide` returns undefined when nothing is to change.
+ * decides anew. `decide` returns undefined when nothing is to change; what it does itself it may do several times.
  * @throws AcervoError `artifact:not_found`, `revision:mismatch` (If-Match), `revision:contended`, what `decide` throws,
  *   and those of `Database.transact`
  */
 export async function changeArtifact(
   ctx: Context,
   id: string,
-  decide: (row: ArtifactRow) => Next | undefined,
+  decide: (row: ArtifactRow) => Next | undefined | Promise<Next | undefined>,
   options: ChangeOptions = {},
 ): Promise<Changed> {
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const row = await readArtifact(ctx, id);
     if (options.expectedRevision !== undefined && row.revision !== options.expectedRevision)
       throw new AcervoError('revision:mismatch');
-    const next = decide(row);
+    const next = await decide(row);
     if (next === undefined) return { artifact: row, audit_id: undefined };
     try {
       return await writeArtifact(ctx, id, next, { revision: row.revision, operation: options.operation });

@@ -1,7 +1,7 @@
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { beginChange, type Changed, changeArtifact } from './change.js';
-import { lockOf } from './landing.js';
+import { keepsLocks, lockOf } from './landing.js';
 import { storedVersion } from './row.js';
 import type { HoldInput } from './schemas.js';
 import { locked } from './states.js';
@@ -20,17 +20,22 @@ export async function holdArtifact(
 ): Promise<Changed> {
   const { row, before } = await beginChange(ctx, id, expectedRevision);
   if (before !== undefined) return before;
-  const object = storedVersion(row);
-  const bucket = ctx.config.objects.buckets.find(({ name }) => name === row.bucket);
-  if (bucket?.lock === undefined) throw new AcervoError('artifact:lock_unsupported');
+  storedVersion(row);
+  if (!keepsLocks(ctx, row.bucket)) throw new AcervoError('artifact:lock_unsupported');
   if (retention !== undefined && new Date(retention.retain_until) <= ctx.clock())
     throw new AcervoError('request:invalid', {
       faults: [{ path: 'retention.retain_until', message: 'is in the past' }],
     });
-  if (legal_hold !== undefined) await ctx.objects.setLegalHold(object, legal_hold);
-  if (retention !== undefined) await ctx.objects.setRetention(object, retention);
-  const lock = await lockOf(ctx, row, object.version_id);
-  return changeArtifact(ctx, id, (now) => (now.version_id === object.version_id ? locked(now, lock) : undefined), {
-    operation: ctx.operation,
-  });
+  return changeArtifact(
+    ctx,
+    id,
+    async (now) => {
+      // Of the row that is written over: a further version that comes meanwhile is held as well.
+      const object = storedVersion(now);
+      if (legal_hold !== undefined) await ctx.objects.setLegalHold(object, legal_hold);
+      if (retention !== undefined) await ctx.objects.setRetention(object, retention);
+      return locked(now, await lockOf(ctx, now, object.version_id));
+    },
+    { operation: ctx.operation },
+  );
 }

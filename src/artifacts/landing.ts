@@ -31,10 +31,13 @@ export async function readDigest(
   return hash.digest('hex');
 }
 
+/** Has this bucket object lock? */
+export const keepsLocks = (ctx: Context, bucket: string): boolean =>
+  ctx.config.objects.buckets.find(({ name }) => name === bucket)?.lock !== undefined;
+
 /** What the store keeps a version with; asked only where the bucket has object lock. */
 export async function lockOf(ctx: Context, { bucket, key }: ObjectName, version_id: string): Promise<Lock> {
-  const locks = ctx.config.objects.buckets.find(({ name }) => name === bucket)?.lock !== undefined;
-  if (!locks) return { legal_hold: false, retention: undefined };
+  if (!keepsLocks(ctx, bucket)) return { legal_hold: false, retention: undefined };
   const { legal_hold, retention } = await ctx.objects.lockOf({ bucket, key, version_id });
   return { legal_hold, retention: retention ?? undefined };
 }
@@ -81,22 +84,36 @@ export async function confirm(
   version: Version,
   options: ChangeOptions = {},
 ): Promise<Changed> {
-  const { bucket, key } = row;
-  // A hold is on the artifact, not on what it was: a further version does not lift it.
-  if (row.legal_hold) await ctx.objects.setLegalHold({ bucket, key, version_id: version.version_id }, true);
-  const lock = await lockOf(ctx, row, version.version_id);
   // With a name to be retried by, the request writes its own row even where an event was quicker.
   const isNamed = (options.operation?.request_digest ?? '') !== '';
   const changed = await changeArtifact(
     ctx,
     row.id,
-    (now) => {
+    async (now) => {
       const same = now.version_id === version.version_id && now.sha256 === version.sha256;
       if (same && now.status === 'stored' && now.checksum === version.checksum && !isNamed) return undefined;
-      return stored(now, version, ctx.clock(), lock);
+      const next = stored(now, version, ctx.clock());
+      return { ...next, row: { ...next.row, ...(await carriedOver(ctx, now, version.version_id)) } };
     },
     options,
   );
   if (changed.audit_id !== undefined) ctx.metrics.artifactsStored.inc();
   return changed;
+}
+
+/**
+ * A hold is on the artifact, not on what it was: its next version gets it too, in the store, and the longer of the two
+ * retentions. The mode is the version's own where it has one: that does not change while it runs.
+ */
+async function carriedOver(ctx: Context, row: ArtifactRow, version_id: string): Promise<Lock> {
+  const { bucket, key, legal_hold, retention: before } = row;
+  const object = { bucket, key, version_id };
+  const own = await lockOf(ctx, object, version_id);
+  if (legal_hold && !own.legal_hold) await ctx.objects.setLegalHold(object, true);
+  const lock = { legal_hold: legal_hold || own.legal_hold, retention: own.retention };
+  const ownEnd = Math.max(ctx.clock().getTime(), Date.parse(own.retention?.retain_until ?? '1970-01-01T00:00:00Z'));
+  if (before === undefined || Date.parse(before.retain_until) <= ownEnd || !keepsLocks(ctx, bucket)) return lock;
+  const retention = { ...before, mode: own.retention?.mode ?? before.mode };
+  await ctx.objects.setRetention(object, retention);
+  return { ...lock, retention };
 }

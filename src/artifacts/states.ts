@@ -46,10 +46,10 @@ export interface Lock {
 }
 
 /**
- * The bytes of a version are there, and it is what the artifact is from now on.
+ * The bytes of a version are there, and it is what the artifact is from now on, kept as it was.
  * @throws AcervoError `artifact:not_reserved` (deleted meanwhile), `artifact:too_many_versions`
  */
-export function stored(row: ArtifactRow, version: Version, now: Date, lock: Lock): Next {
+export function stored(row: ArtifactRow, version: Version, now: Date): Next {
   // Only `broughtBack` takes a delete back: bytes that come late do not.
   if (['deleting', 'deleted', 'expired'].includes(row.status))
     throw new AcervoError('artifact:not_reserved', { detail: `The artifact is ${row.status}.` });
@@ -60,7 +60,7 @@ export function stored(row: ArtifactRow, version: Version, now: Date, lock: Lock
   return {
     row: {
       ...columns,
-      ...{ version_id, etag, size_bytes, content_type, sha256, checksum, ...lock },
+      ...{ version_id, etag, size_bytes, content_type, sha256, checksum },
       version_count: row.version_count + (isNew ? 1 : 0),
       upload: undefined,
       settle_after: undefined,

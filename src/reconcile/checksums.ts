@@ -51,11 +51,11 @@ async function digestOf(ctx: Context, object: { bucket: string; key: string; ver
 
 async function markVerified(ctx: Context, id: string, version_id: string): Promise<void> {
   await changeArtifact(ctx, id, (row) => {
-    const { etag, size_bytes, content_type, sha256, legal_hold, retention } = row;
+    const { etag, size_bytes, content_type, sha256 } = row;
     // An upload of its next version is under way: that one ends first.
     const isSame = row.status === 'stored' && row.version_id === version_id && row.upload === undefined;
     if (!isSame || etag === undefined || row.checksum === 'verified') return undefined;
     const version = { version_id, etag, size_bytes, content_type, sha256, checksum: 'verified' as const };
-    return stored(row, version, ctx.clock(), { legal_hold, retention });
+    return stored(row, version, ctx.clock());
   });
 }

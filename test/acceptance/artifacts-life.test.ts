@@ -148,12 +148,18 @@ describe.skipIf(objectsUnavailable)('the life of an artifact', () => {
 
     it('are not lifted by a further version, however it comes', async () => {
       const { id, version_id } = await api.stored(ONE, { bucket: 'models' });
-      await api.hold(id, { legal_hold: true });
-      expect((await api.put(id, TWO)).body).toMatchObject({ legal_hold: true, version_count: 2 });
+      const longer = { mode: 'GOVERNANCE', retain_until: inDays(40) };
+      const { retention } = (await api.hold(id, { legal_hold: true, retention: longer })).body;
+      const kept = { legal_hold: true, retention };
+      expect((await api.put(id, TWO)).body).toMatchObject({ ...kept, version_count: 2 });
       const { body } = await api.upload(id, { size_bytes: THREE.length });
       await sendWell(body.upload, THREE);
-      expect((await api.complete(id)).body).toMatchObject({ legal_hold: true, sha256: sha256(THREE) });
-      expect((await api.restore(id, version_id!)).body).toMatchObject({ legal_hold: true, sha256: sha256(ONE) });
+      expect((await api.complete(id)).body).toMatchObject({ ...kept, sha256: sha256(THREE) });
+      expect((await api.restore(id, version_id!)).body).toMatchObject({ ...kept, sha256: sha256(ONE) });
+      // The store keeps it as long: what is longer than the bucket's own 30 days is refused as too short.
+      const shorter = { retention: { mode: 'GOVERNANCE', retain_until: inDays(35) } };
+      expectProblem(await api.hold(id, shorter), 409, 'artifact:held');
+      expect((await api.get(id)).body).toMatchObject(kept);
     });
 
     it('leave room for the right bytes after wrong ones', async () => {

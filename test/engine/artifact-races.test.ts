@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { completeUpload } from '../../src/artifacts/complete.js';
 import { deleteArtifact } from '../../src/artifacts/delete.js';
+import { holdArtifact } from '../../src/artifacts/hold.js';
 import { putContent } from '../../src/artifacts/put-content.js';
 import { uploadSchema } from '../../src/artifacts/schemas.js';
 import { settleArtifact } from '../../src/artifacts/settle.js';
@@ -21,14 +22,14 @@ const HOUR = 3600;
 describe.skipIf(unavailable)('races of one artifact', () => {
   let rig: Rig;
   beforeEach(async () => {
-    rig = await openRig();
+    rig = await openRig({ MINIO_BUCKETS: 'agents-artifacts?key={name},locked?key={name}&lock=GOVERNANCE:30' });
   });
   afterEach(() => rig.close());
 
   const system = () => systemContext(rig.services, 'reconcile');
 
-  /** A context whose store lets `between` happen once: after a `put`, or before a `stat`. */
-  function interrupted(method: 'put' | 'stat', between: () => Promise<unknown>): Context {
+  /** A context whose store lets `between` happen once: after a `put` or a `setLegalHold`, or before a `stat`. */
+  function interrupted(method: 'put' | 'setLegalHold' | 'stat', between: () => Promise<unknown>): Context {
     let pending: (() => Promise<unknown>) | undefined = between;
     const once = async () => {
       const run = pending;
@@ -45,7 +46,11 @@ describe.skipIf(unavailable)('races of one artifact', () => {
       await once();
       return objects.stat(...args);
     };
-    const own = method === 'put' ? { put } : { stat };
+    const setLegalHold: ObjectStore['setLegalHold'] = async (...args) => {
+      await objects.setLegalHold(...args);
+      await once();
+    };
+    const own = { put: { put }, setLegalHold: { setLegalHold }, stat: { stat } }[method];
     const store = new Proxy(objects, {
       get: (target, name) => {
         if (name in own) return own[name as keyof typeof own];
@@ -162,6 +167,55 @@ describe.skipIf(unavailable)('races of one artifact', () => {
     await expectAgreed('a');
     await undeleteArtifact(system(), 'a');
     expect(await read('a', (await rig.row('a')).version_id)).toBe('one');
+  });
+
+  describe('where the bucket has object lock', () => {
+    const HELD = { legal_hold: true };
+    const RETAINED = { mode: 'GOVERNANCE' as const, retain_until: '2026-06-01T00:00:00.000Z' };
+    const locked = async (sent: string) => {
+      await rig.reserve('a', Buffer.byteLength(sent), { bucket: 'locked' });
+      return (await rig.upload('a', sent)).artifact;
+    };
+    const lockInStore = async () => {
+      const { bucket, key, version_id } = await rig.row('a');
+      return rig.disk.lockOf({ bucket, key, version_id: version_id! });
+    };
+
+    it('what is held while a further version is sent stays held', async () => {
+      await locked('one');
+      const putting = interrupted('put', () => holdArtifact(system(), 'a', { ...HELD, retention: RETAINED }));
+      const { artifact } = await putContent(putting, 'a', content('two'));
+      expect(artifact).toMatchObject({ ...HELD, retention: RETAINED, version_count: 2 });
+      expect(await lockInStore()).toEqual({ ...HELD, retention: RETAINED });
+      await expect(deleteArtifact(system(), 'a')).rejects.toMatchObject({ code: 'artifact:held' });
+    });
+
+    it('a hold that is overtaken by a further version holds that one', async () => {
+      await locked('one');
+      const holding = interrupted('setLegalHold', () => rig.upload('a', 'two'));
+      const { artifact } = await holdArtifact(holding, 'a', { ...HELD, retention: RETAINED });
+      expect(artifact).toMatchObject({ ...HELD, retention: RETAINED, version_count: 2 });
+      expect(await lockInStore()).toEqual({ ...HELD, retention: RETAINED });
+    });
+
+    it('a hold on what is deleted meanwhile is told so', async () => {
+      await locked('one');
+      rig.advance(31 * 24 * HOUR);
+      const holding = interrupted('setLegalHold', () => deleteArtifact(system(), 'a'));
+      await expect(holdArtifact(holding, 'a', HELD)).rejects.toMatchObject({ code: 'artifact:not_found' });
+    });
+
+    it('a running retention of another mode is not in the way of a further version', async () => {
+      const { version_id } = await locked('one');
+      rig.advance(31 * 24 * HOUR);
+      const own = { mode: 'COMPLIANCE' as const, retain_until: '2026-08-01T00:00:00.000Z' };
+      await holdArtifact(system(), 'a', { retention: own });
+      expect((await rig.upload('a', 'two')).artifact).toMatchObject({
+        retention: { ...own, mode: 'GOVERNANCE' },
+      });
+      const old = { bucket: 'locked', key: 'a', version_id: version_id! };
+      expect(await rig.disk.lockOf(old)).toMatchObject({ retention: own });
+    });
   });
 
   it('what an event confirmed first is not done again by a retry', async () => {

@@ -26,8 +26,8 @@ const version = (n: number): Version => ({
 
 /** Every change that is ever decided of a pointer. */
 const CHANGES: Record<string, (row: ArtifactRow, n: number) => states.Next> = {
-  stored: (row, n) => states.stored(row, version(n), now, FREE),
-  storedAgain: (row) => states.stored(row, version(Number(row.version_id?.slice(1) ?? 0)), now, FREE),
+  stored: (row, n) => states.stored(row, version(n), now),
+  storedAgain: (row) => states.stored(row, version(Number(row.version_id?.slice(1) ?? 0)), now),
   awaiting: (row) => states.awaiting(row, UPLOAD, later),
   abandoned: (row) => states.abandoned(row),
   deleting: (row) => states.deleting(row, now, later),
@@ -106,7 +106,7 @@ describe('a pointer', () => {
     'that is %s takes no bytes that come late',
     (status) => {
       const row = { ...RESERVED, status };
-      expect(() => states.stored(row, version(1), now, FREE)).toThrow(
+      expect(() => states.stored(row, version(1), now)).toThrow(
         expect.objectContaining({ code: 'artifact:not_reserved' }),
       );
     },
@@ -114,10 +114,10 @@ describe('a pointer', () => {
 
   test('has at most 1 000 versions; the one that it is counts once', () => {
     const row: ArtifactRow = { ...RESERVED, status: 'stored', version_id: 'v7', version_count: 1000 };
-    expect(() => states.stored(row, version(8), now, FREE)).toThrow(
+    expect(() => states.stored(row, version(8), now)).toThrow(
       expect.objectContaining({ code: 'artifact:too_many_versions' }),
     );
-    expect(states.stored(row, version(7), now, FREE).row.version_count).toBe(1000);
+    expect(states.stored(row, version(7), now).row.version_count).toBe(1000);
   });
 
   test('is held by either, and until its retention is over', () => {
