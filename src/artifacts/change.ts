@@ -19,7 +19,7 @@ export interface Changed {
 
 export interface ChangeOptions {
   /** The client's, on the last step of a request; steps before it have one of their own. */
-  operation?: RequestOperation;
+  operation?: RequestOperation | undefined;
   /** From If-Match. */
   expectedRevision?: number | undefined;
 }
@@ -38,8 +38,7 @@ export async function changeArtifact(
 ): Promise<Changed> {
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const row = await readArtifact(ctx, id);
-    if (options.expectedRevision !== undefined && row.revision !== options.expectedRevision)
-      throw new AcervoError('revision:mismatch');
+    requireRevision(row, options.expectedRevision);
     const next = await decide(row);
     if (next === undefined) return { artifact: row, audit_id: undefined };
     try {
@@ -64,8 +63,16 @@ export async function beginChange(
   const row = await readArtifact(ctx, id);
   const before = await answeredBefore(ctx.db, ctx.operation);
   if (before !== undefined) return { row, before: { artifact: row, audit_id: before.audit_id } };
-  if (expectedRevision !== undefined && row.revision !== expectedRevision) throw new AcervoError('revision:mismatch');
+  requireRevision(row, expectedRevision);
   return { row, before: undefined };
+}
+
+/**
+ * Is this still the revision that the client has seen? undefined: it does not mind.
+ * @throws AcervoError `revision:mismatch`
+ */
+export function requireRevision({ revision }: ArtifactRow, expectedRevision: number | undefined): void {
+  if (expectedRevision !== undefined && revision !== expectedRevision) throw new AcervoError('revision:mismatch');
 }
 
 /**

@@ -31,7 +31,7 @@ export async function completeUpload(
   if (current === undefined || versionIdOf(current) === row.version_id)
     throw new AcervoError('artifact:upload_incomplete', { detail: 'Nothing has arrived.' });
   const declared = { sha256: undefined, ...upload };
-  const changed = await land(ctx, row, current, { declared, operation: ctx.operation });
+  const changed = await land(ctx, row, current, { declared, operation: ctx.operation, expectedRevision });
   ctx.passFaultPoint('complete:confirmed');
   return changed;
 }

@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import type { ObjectName, ObjectStat } from '../objects/port.js';
-import { type Changed, type ChangeOptions, changeArtifact } from './change.js';
+import { type Changed, type ChangeOptions, changeArtifact, requireRevision } from './change.js';
 import type { ArtifactRow, Version } from './row.js';
 import { type Lock, stored } from './states.js';
 
@@ -76,26 +76,29 @@ export async function land(
 
 /**
  * The pointer becomes this version. Told twice, it changes once.
- * @throws AcervoError `artifact:not_reserved` (deleted meanwhile), and those of `changeArtifact`
+ * @throws AcervoError `artifact:not_reserved` (deleted meanwhile), `revision:mismatch` (If-Match, unless what came
+ *   between is this version), and those of `changeArtifact`
  */
 export async function confirm(
   ctx: Context,
   row: ArtifactRow,
   version: Version,
-  options: ChangeOptions = {},
+  { operation, expectedRevision }: ChangeOptions = {},
 ): Promise<Changed> {
   // With a name to be retried by, the request writes its own row even where an event was quicker.
-  const isNamed = (options.operation?.request_digest ?? '') !== '';
+  const isNamed = (operation?.request_digest ?? '') !== '';
   const changed = await changeArtifact(
     ctx,
     row.id,
     async (now) => {
-      const same = now.version_id === version.version_id && now.sha256 === version.sha256;
+      const isThis = now.version_id === version.version_id;
+      if (!isThis) requireRevision(now, expectedRevision);
+      const same = isThis && now.sha256 === version.sha256;
       if (same && now.status === 'stored' && now.checksum === version.checksum && !isNamed) return undefined;
       const next = stored(now, version, ctx.clock());
       return { ...next, row: { ...next.row, ...(await carriedOver(ctx, now, version.version_id)) } };
     },
-    options,
+    { operation },
   );
   if (changed.audit_id !== undefined) ctx.metrics.artifactsStored.inc();
   return changed;

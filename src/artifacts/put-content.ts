@@ -35,7 +35,9 @@ export async function putContent(ctx: Context, id: string, input: ContentInput):
   ctx.metrics.artifactBytes.inc({ direction: 'in' }, size_bytes);
   const version_id = versionIdOf(put);
   const version = { version_id, etag: put.etag, size_bytes, content_type, sha256: put.sha256 };
-  const changed = await confirm(ctx, row, { ...version, checksum: 'verified' }, { operation: ctx.operation });
+  const { expectedRevision } = input;
+  const options = { operation: ctx.operation, expectedRevision };
+  const changed = await confirm(ctx, row, { ...version, checksum: 'verified' }, options);
   ctx.passFaultPoint('upload:confirmed');
   const upload_id = row.upload?.upload_id;
   if (upload_id !== undefined) await ctx.objects.abortUpload({ bucket, key, upload_id });

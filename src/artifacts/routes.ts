@@ -106,7 +106,14 @@ const uploadRoute = defineRoute({
   params,
   body: uploadSchema,
   responses: { 200: { description: 'How to send the bytes.', schema: artifactWithUploadSchema, headers: ETAG } },
-  errors: ['artifact:not_found', 'artifact:too_large', 'revision:contended', 'objects:unavailable', 'objects:refused'],
+  errors: [
+    'artifact:not_found',
+    'artifact:too_large',
+    'revision:mismatch',
+    'revision:contended',
+    'objects:unavailable',
+    'objects:refused',
+  ],
   handler: async (ctx, { params: { id }, body, headers }) => {
     const { artifact } = await uploadAgain(ctx, id, body, revisionFromIfMatch(headers));
     return { status: 200, body: artifact, headers: { etag: etagOf(artifact.revision ?? 1) } };
@@ -172,6 +179,7 @@ const completeRoute = defineRoute({
     'artifact:size_mismatch',
     'artifact:checksum_mismatch',
     'artifact:too_many_versions',
+    'revision:mismatch',
     'revision:contended',
     'objects:unavailable',
     'objects:refused',
@@ -311,6 +319,7 @@ const undeleteRoute = defineRoute({
     'artifact:not_found',
     'artifact:not_stored',
     'artifact:gone',
+    'revision:mismatch',
     'revision:contended',
     'objects:unavailable',
     'objects:refused',
@@ -349,6 +358,7 @@ const restoreRoute = defineRoute({
     'artifact:not_found',
     'artifact:gone',
     'artifact:too_many_versions',
+    'revision:mismatch',
     'revision:contended',
     'objects:unavailable',
     'objects:refused',
@@ -373,6 +383,7 @@ const holdRoute = defineRoute({
     'artifact:not_stored',
     'artifact:held',
     'artifact:lock_unsupported',
+    'revision:mismatch',
     'revision:contended',
     'objects:unavailable',
     'objects:refused',

@@ -17,7 +17,9 @@ export async function undeleteArtifact(ctx: Context, id: string, expectedRevisio
     throw new AcervoError('artifact:not_stored', { detail: `The artifact is ${row.status}.` });
   await requireBytes(ctx, row);
   const until = stepsEnd(ctx);
-  await changeArtifact(ctx, id, (now) => (now.status === row.status ? comingBack(now, until) : undefined));
+  await changeArtifact(ctx, id, (now) => (now.status === row.status ? comingBack(now, until) : undefined), {
+    expectedRevision,
+  });
   ctx.passFaultPoint('undelete:marked');
   await uncover(ctx, row);
   ctx.passFaultPoint('undelete:brought_back');

@@ -31,7 +31,7 @@ export async function uploadAgain(
       replaced = upload.upload_id === row.upload?.upload_id ? undefined : row.upload;
       return awaiting(row, upload, reservedUntil(ctx));
     },
-    { operation: ctx.operation },
+    { operation: ctx.operation, expectedRevision },
   );
   const { bucket, key } = artifact;
   if (replaced?.upload_id !== undefined && replaced.upload_id !== artifact.upload?.upload_id)

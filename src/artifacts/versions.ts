@@ -51,7 +51,7 @@ export async function restoreVersion(
   const copied = await copyOf(ctx, row, version_id);
   ctx.passFaultPoint('restore:copied');
   const restored = { ...version, sha256: version.sha256, version_id: versionIdOf(copied), etag: copied.etag };
-  const changed = await confirm(ctx, row, restored, { operation: ctx.operation });
+  const changed = await confirm(ctx, row, restored, { operation: ctx.operation, expectedRevision });
   ctx.passFaultPoint('restore:confirmed');
   return changed;
 }

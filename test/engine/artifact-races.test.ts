@@ -5,14 +5,15 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { completeUpload } from '../../src/artifacts/complete.js';
 import { deleteArtifact } from '../../src/artifacts/delete.js';
 import { holdArtifact } from '../../src/artifacts/hold.js';
+import { patchArtifact } from '../../src/artifacts/patch.js';
 import { putContent } from '../../src/artifacts/put-content.js';
 import { uploadSchema } from '../../src/artifacts/schemas.js';
 import { settleArtifact } from '../../src/artifacts/settle.js';
 import { systemContext } from '../../src/artifacts/system.js';
 import { undeleteArtifact } from '../../src/artifacts/undelete.js';
 import { uploadAgain } from '../../src/artifacts/upload-again.js';
+import { restoreVersion } from '../../src/artifacts/versions.js';
 import type { Context } from '../../src/context.js';
-import type { ObjectStore } from '../../src/objects/port.js';
 import { unavailable } from './support/engine.js';
 import { openRig, type Rig } from './support/reconcile.js';
 
@@ -28,34 +29,28 @@ describe.skipIf(unavailable)('races of one artifact', () => {
 
   const system = () => systemContext(rig.services, 'reconcile');
 
-  /** A context whose store lets `between` happen once: after a `put` or a `setLegalHold`, or before a `stat`. */
-  function interrupted(method: 'put' | 'setLegalHold' | 'stat', between: () => Promise<unknown>): Context {
+  /** A context whose store lets `between` happen once: before a `stat`, or after the other methods. */
+  function interrupted(
+    method: 'put' | 'copy' | 'parts' | 'setLegalHold' | 'stat',
+    between: () => Promise<unknown>,
+  ): Context {
     let pending: (() => Promise<unknown>) | undefined = between;
     const once = async () => {
       const run = pending;
       pending = undefined;
       await run?.();
     };
-    const { objects } = rig.services;
-    const put: ObjectStore['put'] = async (...args) => {
-      const done = await objects.put(...args);
-      await once();
-      return done;
-    };
-    const stat: ObjectStore['stat'] = async (...args) => {
-      await once();
-      return objects.stat(...args);
-    };
-    const setLegalHold: ObjectStore['setLegalHold'] = async (...args) => {
-      await objects.setLegalHold(...args);
-      await once();
-    };
-    const own = { put: { put }, setLegalHold: { setLegalHold }, stat: { stat } }[method];
-    const store = new Proxy(objects, {
+    const store = new Proxy(rig.services.objects, {
       get: (target, name) => {
-        if (name in own) return own[name as keyof typeof own];
         const value = Reflect.get(target, name);
-        return typeof value === 'function' ? value.bind(target) : value;
+        if (typeof value !== 'function') return value;
+        if (name !== method) return value.bind(target);
+        return async (...args: unknown[]) => {
+          if (method === 'stat') await once();
+          const done = await Reflect.apply(value, target, args);
+          if (method !== 'stat') await once();
+          return done;
+        };
       },
     });
     return { ...system(), objects: store };
@@ -169,6 +164,65 @@ describe.skipIf(unavailable)('races of one artifact', () => {
     expect(await read('a', (await rig.row('a')).version_id)).toBe('one');
   });
 
+  describe('If-Match is minded at the end of a request, too:', () => {
+    const mismatch = { code: 'revision:mismatch' };
+    const patched = () => patchArtifact(system(), 'a', { metadata: { by: 'another' } });
+
+    it('of two slow PUTs over one revision one is stored', async () => {
+      const { revision } = await stored('a', 'one');
+      const over = (sent: string) => ({ ...content(sent), expectedRevision: revision });
+      const putting = interrupted('put', () => putContent(system(), 'a', over('quick')));
+      await expect(putContent(putting, 'a', over('slow'))).rejects.toMatchObject(mismatch);
+      const { version_id, version_count } = await rig.row('a');
+      expect([await read('a', version_id), version_count]).toEqual(['quick', 2]);
+      await expectAgreed('a');
+    });
+
+    it('what an event confirmed first is no other change', async () => {
+      await stored('a', 'one');
+      const { artifact: awaiting } = await awaits('a', { size_bytes: 3 });
+      const putting = interrupted('put', async () => settleArtifact(system(), await rig.row('a'), { apply: true }));
+      const put = await putContent(putting, 'a', { ...content('two'), expectedRevision: awaiting.revision });
+      expect(put.artifact).toMatchObject({ status: 'stored', version_count: 2 });
+      expect(await read('a', put.artifact.version_id)).toBe('two');
+    });
+
+    it('complete', async () => {
+      await rig.reserve('a', 3, { upload_method: 'PUT' });
+      await rig.put({ bucket: rig.bucket, key: 'a' }, 'one');
+      const completing = completeUpload(interrupted('stat', patched), 'a', {}, 1);
+      await expect(completing).rejects.toMatchObject(mismatch);
+      expect(await rig.row('a')).toMatchObject({ status: 'reserved', metadata: { by: 'another' } });
+      expect((await completeUpload(system(), 'a', {}, 2)).artifact.status).toBe('stored');
+    });
+
+    it('restore', async () => {
+      const { version_id } = await stored('a', 'one');
+      const { artifact } = await rig.upload('a', 'two');
+      const restoring = restoreVersion(interrupted('copy', patched), 'a', version_id!, artifact.revision);
+      await expect(restoring).rejects.toMatchObject(mismatch);
+      expect(await rig.row('a')).toMatchObject({ version_id: artifact.version_id, version_count: 2 });
+      await expectAgreed('a');
+    });
+
+    it('undelete', async () => {
+      await stored('a', 'one');
+      const { artifact } = await deleteArtifact(system(), 'a');
+      const undeleting = undeleteArtifact(interrupted('stat', patched), 'a', artifact.revision);
+      await expect(undeleting).rejects.toMatchObject(mismatch);
+      expect(await rig.row('a')).toMatchObject({ status: 'deleted' });
+      await expectAgreed('a');
+    });
+
+    it('upload', async () => {
+      await rig.reserve('a', 3, { upload_method: 'multipart' });
+      const { revision, upload } = await rig.row('a');
+      const input = uploadSchema.parse({ size_bytes: 5 });
+      await expect(uploadAgain(interrupted('parts', patched), 'a', input, revision)).rejects.toMatchObject(mismatch);
+      expect((await rig.row('a')).upload).toEqual(upload);
+    });
+  });
+
   describe('where the bucket has object lock', () => {
     const HELD = { legal_hold: true };
     const RETAINED = { mode: 'GOVERNANCE' as const, retain_until: '2026-06-01T00:00:00.000Z' };
@@ -197,6 +251,21 @@ describe.skipIf(unavailable)('races of one artifact', () => {
       expect(artifact).toMatchObject({ ...HELD, retention: RETAINED, version_count: 2 });
       expect(await lockInStore()).toEqual({ ...HELD, retention: RETAINED });
     });
+
+    it.each([true, false])(
+      'a hold that If-Match refuses at its end leaves the store as the pointer says: %s',
+      async (on) => {
+        await locked('one');
+        const { artifact } = await holdArtifact(system(), 'a', { legal_hold: !on });
+        const holding = interrupted('setLegalHold', () =>
+          patchArtifact(system(), 'a', { metadata: { by: 'another' } }),
+        );
+        const held = holdArtifact(holding, 'a', { legal_hold: on }, artifact.revision);
+        await expect(held).rejects.toMatchObject({ code: 'revision:mismatch' });
+        expect(await rig.row('a')).toMatchObject({ legal_hold: !on, metadata: { by: 'another' } });
+        expect(await lockInStore()).toMatchObject({ legal_hold: !on });
+      },
+    );
 
     it('a hold on what is deleted meanwhile is told so', async () => {
       await locked('one');
