@@ -2,15 +2,13 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import pLimit from 'p-limit';
 import { AcervoError } from '../errors/error.js';
-import { kindOf } from './kinds.js';
+import { type Kind, kindOf } from './kinds.js';
 import type { Answer, Refusal, Task } from './messages.js';
 import type { Extracted } from './read.js';
 
-/** Each may take a core and `MAX_MEMORY_MB`. */
+/** Each may take a core and `MAX_MEMORY_MB`, and its file is held in memory here. */
 const MAX_RUNNING = 2;
 const MAX_WAITING = 32;
-/** Files that wait are held in memory: all together may have as many bytes as this many of the largest. */
-const MAX_HELD_FILES = 8;
 /** Resident. V8 gets the same for its heap alone, so that it is ended before it spends its time on collecting. */
 const MAX_MEMORY_MB = 1024;
 const RETRY_AFTER_SECONDS = 5;
@@ -18,14 +16,16 @@ const RETRY_AFTER_SECONDS = 5;
 const WORKER_PATH = fileURLToPath(new URL('./worker.js', import.meta.url));
 
 export interface FileToRead {
-  bytes: Uint8Array;
+  size_bytes: number;
+  /** Brings its bytes: asked once its turn has come, so that files that wait take no memory. */
+  read: () => Promise<Uint8Array>;
   content_type: string;
   /** Its ending says what the file is where the content type does not. */
   name: string;
 }
 
 export interface ExtractorOptions {
-  /** For one file, from when its turn has come. */
+  /** For one file, from when it has been brought. */
   timeoutMs: number;
   /** Of one file. */
   maxBytes: number;
@@ -38,7 +38,7 @@ export interface Extractor {
    * Takes the text out of a file, in a process of its own with bounds on its time and memory.
    * @throws AcervoError `extraction:unsupported`, `extraction:failed`, `extraction:empty`, `extraction:too_costly`, and
    *   `request:overloaded` when too many files wait
-   * @throws the signal's reason when it aborts
+   * @throws what `file.read` throws; the signal's reason when it aborts
    */
   extract(file: FileToRead, signal?: AbortSignal): Promise<Extracted>;
   /** Ends what is running; that, and what waits, is refused with `request:overloaded`. */
@@ -49,16 +49,24 @@ export interface Extractor {
 export function createExtractor({ timeoutMs, maxBytes, maxTextBytes }: ExtractorOptions): Extractor {
   const slots = pLimit(MAX_RUNNING);
   const running = new Set<ChildProcess>();
-  let heldBytes = 0;
   let closed = false;
 
-  async function read(task: Task, signal: AbortSignal | undefined): Promise<Extracted> {
+  function requireWanted(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted();
     if (closed) throw overloaded();
-    const answer = await runProcess(task, running, signal);
+  }
+
+  async function read(kind: Kind, file: FileToRead, signal: AbortSignal | undefined): Promise<Extracted> {
+    requireWanted(signal);
+    const bytes = await file.read().catch((error: unknown) => {
+      requireWanted(signal);
+      throw error;
+    });
+    requireWanted(signal);
+    const bounds = { timeoutMs, maxResidentBytes: MAX_MEMORY_MB * 1_048_576 };
+    const answer = await runProcess({ kind, bytes, maxTextBytes, bounds }, running, signal);
     if ('text' in answer) return answer;
-    signal?.throwIfAborted();
-    if (closed) throw overloaded();
+    requireWanted(signal);
     throw refused(answer);
   }
 
@@ -66,16 +74,10 @@ export function createExtractor({ timeoutMs, maxBytes, maxTextBytes }: Extractor
     async extract(file, signal) {
       const kind = kindOf(file);
       if (kind === undefined) throw new AcervoError('extraction:unsupported');
-      const size = file.bytes.byteLength;
-      if (size > maxBytes) throw new AcervoError('extraction:too_costly', { detail: `more than ${maxBytes} bytes` });
-      if (slots.pendingCount >= MAX_WAITING || heldBytes + size > MAX_HELD_FILES * maxBytes) throw overloaded();
-      const bounds = { timeoutMs, maxResidentBytes: MAX_MEMORY_MB * 1_048_576 };
-      heldBytes += size;
-      try {
-        return await slots(() => read({ kind, bytes: file.bytes, maxTextBytes, bounds }, signal));
-      } finally {
-        heldBytes -= size;
-      }
+      if (file.size_bytes > maxBytes)
+        throw new AcervoError('extraction:too_costly', { detail: `more than ${maxBytes} bytes` });
+      if (slots.pendingCount >= MAX_WAITING) throw overloaded();
+      return slots(() => read(kind, file, signal));
     },
     close() {
       closed = true;

@@ -1,3 +1,4 @@
+import { addAbortSignal } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type ArtifactColumns, type ArtifactRow, mayRead, storedVersion } from '../artifacts/row.js';
 import type { Context } from '../context.js';
@@ -59,10 +60,10 @@ export async function withSource(ctx: Context, input: PutInput, signal: AbortSig
 
 async function extracted(ctx: Context, row: ArtifactRow, signal: AbortSignal) {
   const object = storedVersion(row);
-  const { extractMaxBytes } = ctx.config.objects;
   const { size_bytes, content_type, name } = row;
-  if (size_bytes > extractMaxBytes)
-    throw new AcervoError('extraction:too_costly', { detail: `${size_bytes} bytes; at most ${extractMaxBytes}` });
-  const { body } = await ctx.objects.get(object);
-  return ctx.extractor.extract({ bytes: await buffer(body), content_type, name }, signal);
+  const read = async () => {
+    const { body } = await ctx.objects.get(object);
+    return buffer(addAbortSignal(signal, body));
+  };
+  return ctx.extractor.extract({ size_bytes, read, content_type, name }, signal);
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 // The built one: it starts a process of its own, from the file beside it.
 import { createExtractor } from '../../../dist/extraction/extractor.js';
@@ -12,11 +13,15 @@ afterAll(() => {
   hurried.close();
 });
 
-const plain = (text: string) => ({ bytes: Buffer.from(text), content_type: 'text/plain', name: 'a.txt' });
-const html = (text: string) => ({ bytes: Buffer.from(text), content_type: 'text/html', name: 'a.html' });
-const json = (text: string) => ({ bytes: Buffer.from(text), content_type: 'application/json', name: 'a.json' });
-const pdf = (bytes: Uint8Array) => ({ bytes, content_type: 'application/pdf', name: 'a.pdf' });
-const docx = (bytes: Uint8Array) => ({ bytes, content_type: 'application/octet-stream', name: 'a.docx' });
+const file = (bytes: Uint8Array, content_type: string, name: string) => ({
+  ...{ size_bytes: bytes.byteLength, content_type, name },
+  read: async () => bytes,
+});
+const plain = (text: string) => file(Buffer.from(text), 'text/plain', 'a.txt');
+const html = (text: string) => file(Buffer.from(text), 'text/html', 'a.html');
+const json = (text: string) => file(Buffer.from(text), 'application/json', 'a.json');
+const pdf = (bytes: Uint8Array) => file(bytes, 'application/pdf', 'a.pdf');
+const docx = (bytes: Uint8Array) => file(bytes, 'application/octet-stream', 'a.docx');
 
 /** Its parser takes the square of the depth: minutes for this. */
 const ENDLESS = html('<div>'.repeat(1_500_000));
@@ -44,11 +49,12 @@ describe('the extractor', () => {
 
   test('refuses what it does not know, or is too large, before it starts anything', async () => {
     await expect.poll(processes).toBe(0);
+    const unread = { ...plain('x'), read: () => Promise.reject(new Error('was read')) };
     const refusals = Promise.all([
-      expect(extractor.extract({ ...plain('x'), content_type: 'image/png' })).rejects.toMatchObject({
+      expect(extractor.extract({ ...unread, content_type: 'image/png' })).rejects.toMatchObject({
         code: 'extraction:unsupported',
       }),
-      expect(extractor.extract({ ...plain(''), bytes: new Uint8Array(MAX_BYTES + 1) })).rejects.toMatchObject({
+      expect(extractor.extract({ ...unread, size_bytes: MAX_BYTES + 1 })).rejects.toMatchObject({
         code: 'extraction:too_costly',
         detail: 'more than 60000000 bytes',
       }),
@@ -98,6 +104,12 @@ describe('a file that costs too much is given up, and the next one is read:', ()
     setTimeout(() => abort.abort(reason), 0);
     await expect(endless).rejects.toBe(reason);
     await expect(extractor.extract(plain('x'), abort.signal)).rejects.toBe(reason);
+    const brought = new AbortController();
+    const read = async () => {
+      brought.abort(reason);
+      throw new Error('the connection was ended');
+    };
+    await expect(extractor.extract({ ...plain('x'), read }, brought.signal)).rejects.toBe(reason);
     await expect.poll(processes).toBe(0);
   });
 });
@@ -115,17 +127,40 @@ describe('many files at once', () => {
     expect(most).toBe(2);
   });
 
-  test('beyond what may wait are refused, by number and by size', async () => {
-    const small = await Promise.allSettled(Array.from({ length: 40 }, () => extractor.extract(plain('x'))));
-    const refused = small.filter((outcome) => outcome.status === 'rejected');
+  test('beyond what may wait are refused; none is in memory before its turn', async () => {
+    let held = 0;
+    let most = 0;
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 40 }, async () => {
+        let isRead = false;
+        const read = async () => {
+          // Who had the turn before has been told by then.
+          await setImmediate();
+          isRead = true;
+          held += 1;
+          most = Math.max(most, held);
+          return Buffer.from('x');
+        };
+        await extractor.extract({ ...plain('x'), size_bytes: MAX_BYTES, read }).finally(() => {
+          if (isRead) held -= 1;
+        });
+      }),
+    );
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
     expect(refused).toHaveLength(6);
     for (const { reason } of refused)
       expect(reason).toMatchObject({ code: 'request:overloaded', retryAfterSeconds: 5 });
+    expect([most, held]).toEqual([2, 0]);
+  });
 
-    const narrow = createExtractor({ timeoutMs: 40_000, maxBytes: 10, maxTextBytes: 10 });
-    const large = await Promise.allSettled(Array.from({ length: 10 }, () => narrow.extract(plain('x'.repeat(10)))));
-    expect(large.map(({ status }) => status === 'fulfilled')).toEqual([...Array(8).fill(true), false, false]);
-    expect(await narrow.extract(plain('again'))).toEqual({ text: 'again' });
+  test('one that cannot be brought gives its turn to the next', async () => {
+    const away = new Error('the object store is away');
+    const broken = Array.from({ length: 3 }, () =>
+      extractor.extract({ ...plain('x'), read: () => Promise.reject(away) }),
+    );
+    for (const outcome of await Promise.allSettled(broken))
+      expect(outcome).toMatchObject({ status: 'rejected', reason: away });
+    expect(await extractor.extract(plain('next'))).toEqual({ text: 'next' });
   });
 
   test('are refused when it closes, those that run and those that wait', async () => {
