@@ -4,7 +4,7 @@ import type { Services } from '../context.js';
 import { isAcervoError } from '../errors/error.js';
 import { withLease } from '../surreal/lease.js';
 import { settleDue } from './due.js';
-import { countFindings, reconcile, reconcileStatus } from './reconcile.js';
+import { countFindings, reconcile } from './reconcile.js';
 
 const ROUND_MS = 60_000;
 const LEASE_TTL_MS = 15_000;
@@ -31,12 +31,16 @@ export async function settleDueNow(services: Services, signal: AbortSignal): Pro
 }
 
 /**
- * Runs the walk when the last one, of whatever node, was so long ago. One that was broken off goes on.
+ * Runs the walk when the last one that settled what it found, of whatever node, was so long ago: one that only looked
+ * does not stand in for it. One that was broken off goes on.
  * @throws AcervoError those of `reconcile`
  */
 export async function walkWhenDue(services: Services, intervalSeconds: number, signal: AbortSignal): Promise<void> {
-  const { run, running } = await reconcileStatus(services);
-  const elapsedMs = services.clock().getTime() - Date.parse(run?.finished_at ?? '1970-01-01T00:00:00Z');
+  const [applied, running] = await Promise.all([
+    services.db.query<string | undefined>('reconcile/applied'),
+    services.control.query<boolean>('reconcile/running'),
+  ]);
+  const elapsedMs = services.clock().getTime() - Date.parse(applied ?? '1970-01-01T00:00:00Z');
   if (running || elapsedMs < intervalSeconds * 1000) return;
   const { id, counts, left, objects_seen } = await reconcile(services, { apply: true, resume: true, signal });
   if (Object.keys(counts).length > 0) services.log.info({ id, counts, left, objects_seen }, 'reconciled');

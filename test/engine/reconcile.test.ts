@@ -280,7 +280,7 @@ describe.skipIf(unavailable)('reconcile', () => {
     expect(resumed).toMatchObject({ ...AGREED, id: report.id, objects_seen: 1, pointers_seen: 1 });
   });
 
-  it('the schedule walks when the last walk was long enough ago, whoever made it', async () => {
+  it('the schedule walks when all was settled long enough ago, whoever did it; only to look postpones nothing', async () => {
     const { signal } = new AbortController();
     const last = async () => (await reconcileStatus(rig.services)).run?.id;
     await walkWhenDue(rig.services, HOUR, signal);
@@ -292,10 +292,18 @@ describe.skipIf(unavailable)('reconcile', () => {
     rig.advance(1);
     await walkWhenDue(rig.services, HOUR, signal);
     expect(await last()).not.toBe(first);
-    const byHand = await rig.look();
+    const byHand = await rig.settle();
     rig.advance(HOUR - 1);
     await walkWhenDue(rig.services, HOUR, signal);
     expect(await last()).toBe(byHand.id);
+    const looked = await rig.look();
+    expect(await last()).toBe(looked.id);
+    rig.advance(1);
+    await walkWhenDue(rig.services, HOUR, signal);
+    expect((await reconcileStatus(rig.services)).run).toMatchObject({
+      id: expect.not.stringContaining(looked.id),
+      apply: true,
+    });
   });
 
   it('changes made while it walks are no findings', async () => {
