@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { beginChange, type Changed } from './change.js';
+import { declaredBy } from './judge-awaited.js';
 import { confirm, versionIdOf } from './landing.js';
 import type { ArtifactRow } from './row.js';
 import { contentTypeSchema } from './schemas.js';
@@ -48,7 +49,7 @@ export async function putContent(ctx: Context, id: string, input: ContentInput):
 function declaredContent(ctx: Context, row: ArtifactRow, input: ContentInput) {
   if (!['reserved', 'abandoned', 'stored'].includes(row.status))
     throw new AcervoError('artifact:not_found', { detail: `The artifact is ${row.status}.` });
-  const reserved = row.status === 'stored' ? undefined : { ...row, ...row.upload };
+  const reserved = row.status === 'stored' ? undefined : declaredBy(row);
   const size_bytes = input.size_bytes ?? reserved?.size_bytes;
   if (size_bytes === undefined) throw new AcervoError('request:length_required');
   if (reserved !== undefined && reserved.size_bytes !== size_bytes)

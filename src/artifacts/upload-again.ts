@@ -70,12 +70,23 @@ function nextUpload(ctx: Context, row: ArtifactRow, input: UploadInput): Pending
     });
   checkSize(ctx, size_bytes);
   const content_type = input.content_type ?? upload?.content_type ?? row.content_type;
-  const isNew = input.size_bytes !== undefined && input.size_bytes !== upload?.size_bytes;
-  const sha256 = input.sha256 ?? (isNew || row.status === 'stored' ? undefined : (upload?.sha256 ?? row.sha256));
+  const sha256 = input.sha256 ?? (isOtherSize(row, input) ? undefined : declaredDigest(row));
   const planned = plannedUpload(ctx, { size_bytes, content_type, sha256, upload_method: input.upload_method });
   const goesOn =
     upload?.method === 'multipart' &&
     upload.size_bytes === size_bytes &&
+    // Another digest is of other bytes: none of their parts have arrived.
+    (upload.sha256 === undefined || upload.sha256 === sha256) &&
     (planned.method === 'multipart' || input.upload_method === 'auto');
-  return goesOn ? { ...upload, content_type, urls_expire_at: planned.urls_expire_at } : planned;
+  const { urls_expire_at } = planned;
+  return goesOn ? { ...upload, content_type, ...(sha256 === undefined ? {} : { sha256 }), urls_expire_at } : planned;
+}
+
+const isOtherSize = ({ upload }: ArtifactRow, { size_bytes }: UploadInput): boolean =>
+  size_bytes !== undefined && size_bytes !== upload?.size_bytes;
+
+/** Of the upload under way; without one that of the reservation, not of what is stored. */
+function declaredDigest({ upload, status, sha256 }: ArtifactRow): string | undefined {
+  if (upload !== undefined) return upload.sha256;
+  return status === 'stored' ? undefined : sha256;
 }

@@ -247,6 +247,44 @@ describe.skipIf(objectsUnavailable)('artifacts', () => {
       expect(late!.status).toBe(404);
     });
 
+    it('goes on with a digest that is declared meanwhile, and begins anew with another', async () => {
+      const [right, wrong] = [Buffer.from('right'), Buffer.from('wrong')];
+      const { body } = await api.reserve({ size_bytes: 5, upload_method: 'multipart' });
+      await sendWell(body.upload, wrong);
+      const declared = await api.upload(body.id, { sha256: sha256(right) });
+      expect(declared.body.upload).toMatchObject({ parts: [], arrived_parts: [{ part_number: 1 }] });
+      expectProblem(await api.complete(body.id), 400, 'artifact:checksum_mismatch');
+      const again = await api.upload(body.id);
+      await sendWell(again.body.upload, right);
+      expect((await api.upload(body.id)).body.upload.parts).toEqual([]);
+      const other = await api.upload(body.id, { sha256: sha256(wrong), upload_method: 'multipart' });
+      expect(other.body.upload).toMatchObject({ parts: [{ part_number: 1 }], arrived_parts: [] });
+      await sendWell(other.body.upload, wrong);
+      expect((await api.complete(body.id)).body).toMatchObject({ status: 'stored', sha256: sha256(wrong) });
+    });
+
+    it.each(['PUT', 'multipart'])(
+      'keeps the digest of a further version when it goes on: %s',
+      async (upload_method) => {
+        const { id } = await api.stored(HELLO);
+        await api.upload(id, { size_bytes: 5, sha256: sha256(Buffer.from('right')), upload_method });
+        const { body } = await api.upload(id, { upload_method });
+        await sendWell(body.upload, Buffer.from('wrong'));
+        expectProblem(await api.complete(id), 400, 'artifact:checksum_mismatch');
+      },
+    );
+
+    it('forgets the digest of a reservation whose size is declared anew', async () => {
+      const bytes = bytesOf(20);
+      for (const goesOn of [false, true]) {
+        const { body } = await api.reserve({ size_bytes: HELLO.length, sha256: sha256(HELLO) });
+        await api.upload(body.id, { size_bytes: bytes.length });
+        if (goesOn) await api.upload(body.id);
+        const put = await api.put(body.id, bytes);
+        expect(put.body).toMatchObject({ status: 'stored', size_bytes: 20, sha256: sha256(bytes) });
+      }
+    });
+
     it('takes a part of another size for one that is missing', async () => {
       const bytes = bytesOf(20 * MIB);
       const { body } = await api.reserve({ size_bytes: bytes.length });
