@@ -80,10 +80,7 @@ async function begin(
   return { id, instructions: upload };
 }
 
-/**
- * What has become of an upload that was begun before. Whoever began it may have been stopped between the last byte and
- * the end, so the end is tried first.
- */
+/** What has become of an upload that was begun before. */
 async function pickUp(
   api: Api,
   source: Blob,
@@ -96,6 +93,18 @@ async function pickUp(
     throw new AcervoClientError(`The upload is of ${size_bytes} bytes, the source has ${source.size}.`, {
       code: 'client:other_source',
     });
+  return endOrGoOn(api, id, signal);
+}
+
+/**
+ * Whoever was sending may have been stopped between the last byte and the end, or have lost the answer: so the end is
+ * tried first; only where that is refused the server is asked what is missing.
+ */
+async function endOrGoOn(
+  api: Api,
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<Begun | { artifact: Artifact }> {
   try {
     return { artifact: await api.complete(id, signal) };
   } catch (error) {
@@ -104,7 +113,7 @@ async function pickUp(
   return { id, instructions: (await api.goOn(id, signal)).upload };
 }
 
-/** Sends, asks what is still missing after a failure, sends that, and so on; gives up when that gets nowhere. */
+/** Sends, asks after a failure what is still missing, sends that, and so on; gives up when that gets nowhere. */
 async function sendAndComplete(
   api: Api,
   sending: Sending,
@@ -122,7 +131,12 @@ async function sendAndComplete(
       if (!isWorthGoingOn(error) || fruitless === MAX_TRIES) throw error;
       await pause(fruitless, error, signal);
     }
-    next = (await api.goOn(id, signal)).upload;
+    const begun = await endOrGoOn(api, id, signal);
+    if ('artifact' in begun) {
+      progress.arrived(sending.source.size - progress.sentBytes());
+      return begun.artifact;
+    }
+    next = begun.instructions;
     progress.restart(next);
   }
 }

@@ -226,6 +226,28 @@ describe.skipIf(objectsUnavailable)('the client for files', () => {
     expect(await downloaded(client, artifact.id)).toBe(sha256Of(bytes));
   });
 
+  test.each(['PUT', 'POST'] as const)(
+    '%s: what the event has stored before the answer was lost is found',
+    async (method) => {
+      const bytes = fileOf(1000);
+      const id = `event-${method.toLowerCase()}`;
+      const status = async () => (await product.call<{ status: string }>('GET', `/v1/artifacts/${id}`)).body.status;
+      const { client, signed } = clientOf(product, async (url, init, pass) => {
+        await pass(url, init);
+        await waitFor('the event', async () => (await status()) === 'stored');
+        throw new TypeError('the answer is lost');
+      });
+      const progress: number[] = [];
+      const artifact = await client.uploadArtifact(bytes, {
+        ...{ name: 'lost.bin', id, upload_method: method },
+        onProgress: ({ sent_bytes }) => progress.push(sent_bytes),
+      });
+      expect(artifact).toMatchObject({ id, status: 'stored', sha256: sha256Of(bytes), version_count: 1 });
+      expect(signed()).toHaveLength(1);
+      expect(progress).toEqual([0, 1000]);
+    },
+  );
+
   test('a form that breaks is sent again', async () => {
     const bytes = fileOf(1000);
     const faults = [() => Promise.reject(new TypeError('the connection broke'))];

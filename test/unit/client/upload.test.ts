@@ -142,9 +142,10 @@ describe('the client', () => {
       ...{ part_number: index + 1, offset_bytes: index, size_bytes: 1, url: `http://store.test/${index + 1}` },
     }));
     const upload = { method: 'multipart', parts };
-    const { client, sent } = clientOf(({ path }) =>
-      path.startsWith('/v1/') ? reserved(upload) : new TypeError('broken'),
-    );
+    const { client, sent } = clientOf(({ path }) => {
+      if (path.endsWith('/complete')) return problem(409, 'artifact:upload_incomplete', true);
+      return path.startsWith('/v1/') ? reserved(upload) : new TypeError('broken');
+    });
     const source = new Blob(['x'.repeat(20)]);
     const failed = settled(client.uploadArtifact(source, { name: 'a', upload_method: 'multipart' }));
     await expect(failed).rejects.toMatchObject({ code: 'client:network' });
