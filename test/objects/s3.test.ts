@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { transportOf } from '../../src/objects/s3/client.js';
 import { S3Store } from '../../src/objects/s3/store.js';
 
 /** A store that answers as each test says; what was asked stands in `asked`. */
@@ -92,6 +94,18 @@ describe('a store that is away', () => {
     answer = (_, response) => void response.writeHead(200, { ...ok, 'content-length': 10 }).write('half');
     const { body } = await store.get(name);
     await expect(buffer(body)).rejects.toThrow('fell silent');
+  });
+
+  test('is given up when it falls silent after its reader was slow', async () => {
+    answer = (_, response) => void response.writeHead(200, { 'content-length': 200_000 }).write(Buffer.alloc(100_000));
+    const request = transportOf(endpoint, 50)
+      .request(endpoint)
+      .on('error', () => undefined)
+      .end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    await once(request, 'timeout');
+    expect([request.destroyed, response.readableLength > 0]).toEqual([false, true]);
+    await expect(buffer(response)).rejects.toThrow('fell silent');
   });
 
   test('breaks a body that it does not bring whole', async () => {

@@ -36,13 +36,19 @@ export function transportOf(endpoint: string, idleTimeoutMs: number): Transport 
       sent.once('response', (answer) => {
         response = answer;
       });
-      sent.setTimeout(idleTimeoutMs, () => {
-        // Bytes that wait here are our reader's slowness, not the store's.
-        if ((response?.readableLength ?? 0) > 0) return;
+      const fallenSilent = () => {
+        // Bytes that wait here are our reader's slowness, not the store's. Node tells a request only once.
+        if ((response?.readableLength ?? 0) > 0) {
+          sent.socket?.setTimeout(idleTimeoutMs, fallenSilent);
+          return;
+        }
         const error = Object.assign(new Error('the object store fell silent'), { code: 'ETIMEDOUT' });
         sent.destroy(error);
         response?.destroy(error);
-      });
+      };
+      sent.setTimeout(idleTimeoutMs, fallenSilent);
+      // The next request may have the same connection.
+      sent.once('close', () => sent.socket?.off('timeout', fallenSilent));
       return sent;
     },
   };
