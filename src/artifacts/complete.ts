@@ -36,10 +36,15 @@ export async function completeUpload(
   return changed;
 }
 
-/** The bucket's event was quicker, or the client says it twice. */
+/**
+ * The bucket's event was quicker, or the client says it twice.
+ * @throws AcervoError `artifact:not_reserved` when the upload ended otherwise
+ */
 function completedAlready(row: ArtifactRow): Changed {
-  if (row.status === 'stored') return { artifact: row, audit_id: undefined };
-  throw new AcervoError('artifact:not_reserved', { detail: `The artifact is ${row.status}.` });
+  const { status, upload_superseded } = row;
+  if (status === 'stored' && !upload_superseded) return { artifact: row, audit_id: undefined };
+  const detail = status === 'stored' ? 'The upload ended before it was complete.' : `The artifact is ${status}.`;
+  throw new AcervoError('artifact:not_reserved', { detail });
 }
 
 async function assemble(ctx: Context, row: ArtifactRow, upload: PendingUpload, named: CompleteInput['parts']) {

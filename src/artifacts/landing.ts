@@ -71,11 +71,11 @@ export async function land(
   stat: ObjectStat,
   { declared, ...options }: ChangeOptions & { declared: Declared },
 ): Promise<Changed> {
-  return confirm(ctx, row, await checkLanded(ctx, row, stat, declared), options);
+  return confirm(ctx, row, await checkLanded(ctx, row, stat, declared), { ...options, isUpload: true });
 }
 
 /**
- * The pointer becomes this version. Told twice, it changes once.
+ * The pointer becomes this version. Told twice, it changes once. `isUpload`: it is what was awaited.
  * @throws AcervoError `artifact:not_reserved` (deleted meanwhile), `revision:mismatch` (If-Match, unless what came
  *   between is this version), and those of `changeArtifact`
  */
@@ -83,7 +83,7 @@ export async function confirm(
   ctx: Context,
   row: ArtifactRow,
   version: Version,
-  { operation, expectedRevision }: ChangeOptions = {},
+  { operation, expectedRevision, isUpload }: ChangeOptions & { isUpload?: boolean } = {},
 ): Promise<Changed> {
   // With a name to be retried by, the request writes its own row even where an event was quicker.
   const isNamed = (operation?.request_digest ?? '') !== '';
@@ -95,7 +95,7 @@ export async function confirm(
       if (!isThis) requireRevision(now, expectedRevision);
       const same = isThis && now.sha256 === version.sha256;
       if (same && now.status === 'stored' && now.checksum === version.checksum && !isNamed) return undefined;
-      const next = stored(now, version, ctx.clock());
+      const next = stored(now, version, ctx.clock(), isUpload);
       return { ...next, row: { ...next.row, ...(await carriedOver(ctx, now, version.version_id)) } };
     },
     { operation },

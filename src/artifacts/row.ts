@@ -62,6 +62,8 @@ export interface ArtifactColumns {
   legal_hold: boolean;
   retention?: Retention | undefined;
   upload?: PendingUpload | undefined;
+  /** The last upload of a further version became none: what is stored must not be taken for it. */
+  upload_superseded?: boolean | undefined;
   settle_after?: string | undefined;
   stored_at?: string | undefined;
 }

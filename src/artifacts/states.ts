@@ -45,11 +45,18 @@ export interface Lock {
   retention: Retention | undefined;
 }
 
+/** The upload under way, if there is one, ends and becomes no version. */
+const uploadEnded = ({ upload, upload_superseded }: ArtifactRow) => ({
+  upload: undefined,
+  upload_superseded: upload === undefined ? upload_superseded : true,
+});
+
 /**
  * The bytes of a version are there, and it is what the artifact is from now on, kept as it was.
+ * @param isUpload are they those of the upload under way? Those of a reservation are, however they came.
  * @throws AcervoError `artifact:not_reserved` (deleted meanwhile), `artifact:too_many_versions`
  */
-export function stored(row: ArtifactRow, version: Version, now: Date): Next {
+export function stored(row: ArtifactRow, version: Version, now: Date, isUpload = row.status !== 'stored'): Next {
   // Only `broughtBack` takes a delete back: bytes that come late do not.
   if (['deleting', 'deleted', 'expired'].includes(row.status))
     throw new AcervoError('artifact:not_reserved', { detail: `The artifact is ${row.status}.` });
@@ -62,7 +69,7 @@ export function stored(row: ArtifactRow, version: Version, now: Date): Next {
       ...columns,
       ...{ version_id, etag, size_bytes, content_type, sha256, checksum },
       version_count: row.version_count + (isNew ? 1 : 0),
-      upload: undefined,
+      ...(isUpload ? { upload: undefined, upload_superseded: undefined } : uploadEnded(row)),
       settle_after: undefined,
       stored_at: now.toISOString(),
     },
@@ -85,7 +92,10 @@ export function fallenBack(row: ArtifactRow, { version_id, ...of }: Version, loc
 export function awaiting(row: ArtifactRow, upload: PendingUpload, settle_after: Date): Next {
   const status = row.status === 'stored' ? 'stored' : 'reserved';
   return {
-    row: { ...columnsFor(row, status), upload, settle_after: settle_after.toISOString() },
+    row: {
+      ...columnsFor(row, status),
+      ...{ upload, upload_superseded: undefined, settle_after: settle_after.toISOString() },
+    },
     action: 'UPDATE',
     status: 'SUCCESS',
   };
@@ -95,7 +105,7 @@ export function awaiting(row: ArtifactRow, upload: PendingUpload, settle_after: 
 export function abandoned(row: ArtifactRow): Next {
   const status = row.status === 'stored' ? 'stored' : 'abandoned';
   return {
-    row: { ...columnsFor(row, status), upload: undefined, settle_after: undefined },
+    row: { ...columnsFor(row, status), ...uploadEnded(row), settle_after: undefined },
     action: 'UPDATE',
     status: 'FAILURE',
   };
@@ -116,7 +126,7 @@ export function removed(row: ArtifactRow, as: 'deleted' | 'expired', gone: strin
   return {
     row: {
       ...columnsFor(row, as),
-      upload: undefined,
+      ...uploadEnded(row),
       settle_after: undefined,
       version_count: row.version_count - gone.length,
       version_id: row.version_id !== undefined && gone.includes(row.version_id) ? undefined : row.version_id,
@@ -148,7 +158,7 @@ export function endedAsIs(row: ArtifactRow): Next {
 /** The object is there again as it was. @throws AcervoError `artifact:not_reserved` */
 export function broughtBack(row: ArtifactRow): Next {
   return {
-    row: { ...columnsFor(row, 'stored'), settle_after: undefined, upload: undefined },
+    row: { ...columnsFor(row, 'stored'), ...uploadEnded(row), settle_after: undefined },
     action: 'UPDATE',
     status: 'SUCCESS',
   };

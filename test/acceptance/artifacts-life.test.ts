@@ -61,6 +61,39 @@ describe.skipIf(objectsUnavailable)('the life of an artifact', () => {
     });
   });
 
+  describe('complete', () => {
+    it.each(['PUT', 'restore'])('takes no other version for its own: %s', async (how) => {
+      const { id, version_id } = await api.stored(ONE);
+      await api.put(id, TWO);
+      const begun = await api.upload(id, { size_bytes: THREE.length, upload_method: 'multipart' });
+      await sendWell(begun.body.upload, THREE);
+      const other = how === 'PUT' ? await api.put(id, Buffer.from('other')) : await api.restore(id, version_id!);
+      expect(other.status, other.text).toBe(200);
+      for (let times = 0; times < 2; times += 1) expectProblem(await api.complete(id), 409, 'artifact:not_reserved');
+      const again = await api.upload(id, { size_bytes: THREE.length, upload_method: 'multipart' });
+      await sendWell(again.body.upload, THREE);
+      expect((await api.complete(id)).body).toMatchObject({
+        status: 'stored',
+        sha256: sha256(THREE),
+        version_count: 4,
+      });
+      expect((await api.complete(id)).body).toMatchObject({
+        status: 'stored',
+        sha256: sha256(THREE),
+        version_count: 4,
+      });
+      await api.put(id, ONE);
+      expect((await api.complete(id)).body).toMatchObject({ status: 'stored', sha256: sha256(ONE) });
+    });
+
+    it('is no error where the bytes of a reservation came through the server', async () => {
+      const { body } = await api.reserve({ size_bytes: 3, upload_method: 'multipart' });
+      await sendWell(body.upload, ONE);
+      const put = await api.put(body.id, ONE);
+      expect((await api.complete(body.id)).body).toEqual(put.body);
+    });
+  });
+
   describe('delete', () => {
     it('takes the content away, and undelete brings it back', async () => {
       const { id, version_id } = await api.stored(ONE);

@@ -116,6 +116,20 @@ describe.skipIf(unavailable)('races of one artifact', () => {
     await expectAgreed('a');
   });
 
+  it.each(['is over', 'was deleted'])('complete takes no old version for an upload that %s', async (how) => {
+    await stored('a', 'one');
+    await awaits('a', { size_bytes: 3 });
+    if (how === 'is over') {
+      rig.advance(8 * HOUR);
+      await rig.settle();
+    } else {
+      await deleteArtifact(system(), 'a');
+      await undeleteArtifact(system(), 'a');
+    }
+    expect((await rig.row('a')).status).toBe('stored');
+    await expect(completeUpload(system(), 'a', {})).rejects.toMatchObject({ code: 'artifact:not_reserved' });
+  });
+
   it('undelete takes nothing away that is about to be acknowledged', async () => {
     await stored('a', 'one');
     const putting = interrupted('put', async () => {
