@@ -9,8 +9,15 @@ import { withEdges } from './states.js';
 
 const CURSOR_KIND = 'session-artifacts';
 
-/** @throws AcervoError `artifact:not_found` for the first one that is not there, or not for this key */
+/** The routes have the scopes of sessions; what an artifact is, and whether it is there, needs that of artifacts too. */
+function requireArtifactsScope({ principal }: Context): void {
+  if (!principal.scopes.has('artifacts:read'))
+    throw new AcervoError('auth:scope_missing', { detail: 'This needs artifacts:read.' });
+}
+
+/** @throws AcervoError `auth:scope_missing`; `artifact:not_found` for the first that is not there, or not for this key */
 async function requireReadable(ctx: Context, ids: string[]): Promise<void> {
+  requireArtifactsScope(ctx);
   const rows = await ctx.db.query<ArtifactRow[]>('artifacts/get-many', { ids });
   const readable = new Set(rows.filter((row) => mayRead(ctx, row)).map(({ id }) => id));
   const missing = ids.find((id) => !readable.has(id));
@@ -24,7 +31,8 @@ async function attachedOf(ctx: Context, id: string, artifact_ids: string[]): Pro
 
 /**
  * Says that a session produced these artifacts; those that it has already change nothing.
- * @throws AcervoError `artifact:not_found` (then none is attached), and those of `changeSession`
+ * @throws AcervoError `auth:scope_missing` without artifacts:read, `artifact:not_found` (then none is attached), and
+ *   those of `changeSession`
  */
 export function attachArtifacts(
   ctx: Context,
@@ -48,7 +56,8 @@ export function attachArtifacts(
 
 /**
  * Takes an artifact from a session; the artifact itself stays.
- * @throws AcervoError `artifact:not_found` when the session does not have it, and those of `changeSession`
+ * @throws AcervoError `auth:scope_missing` without artifacts:read, `artifact:not_found` when the session does not have
+ *   it, and those of `changeSession`
  */
 export function detachArtifact(
   ctx: Context,
@@ -70,7 +79,7 @@ export function detachArtifact(
 
 /**
  * A page of the artifacts of a session that this key may read, in the order of their ids.
- * @throws AcervoError `session:not_found`, `cursor:*`
+ * @throws AcervoError `session:not_found`, `auth:scope_missing` without artifacts:read, `cursor:*`
  */
 export async function listSessionArtifacts(
   ctx: Context,
@@ -80,6 +89,7 @@ export async function listSessionArtifacts(
   const digest = digestOf([ctx.principal.key_id, id]);
   const after = cursor === undefined ? undefined : String(ctx.cursors.verify(CURSOR_KIND, cursor, digest).after);
   await readSession(ctx, id);
+  requireArtifactsScope(ctx);
   const page = { id, after, bound_agent: ctx.principal.agent_id, limit: limit + 1 };
   // One more than asked for tells whether there is another page.
   const rows = await ctx.db.query<ArtifactRow[]>('sessions/artifacts', page);

@@ -352,6 +352,28 @@ describe.skipIf(objectsUnavailable)('sessions', () => {
     expectProblem(await reader.patch('mine', { state: {} }), 403, 'auth:scope_missing');
   });
 
+  it('shows and takes artifacts only for a key that may read artifacts', async () => {
+    const blind = sessionsOf(product, await keyOf({ scopes: ['sessions:read', 'sessions:write'] }));
+    await blind.create({ id: 'blind', user: 'blind-test' });
+    await files.reserve({ id: 'unseen', size_bytes: 1 });
+    // The same for what is not there: else the answer would tell whether it is.
+    for (const artifact of ['unseen', 'nowhere'])
+      for (const answer of [
+        await blind.attach('blind', [artifact]),
+        await blind.artifacts('blind'),
+        await blind.detach('blind', artifact),
+      ])
+        expectProblem(answer, 403, 'auth:scope_missing');
+    expect((await api.get('blind')).body.revision).toBe(1);
+
+    const scopes = ['sessions:read', 'sessions:write', 'artifacts:read'];
+    const seeing = sessionsOf(product, await keyOf({ scopes }));
+    expect((await seeing.attach('blind', ['unseen'])).status).toBe(200);
+    expect((await seeing.artifacts('blind')).body.artifacts.map(({ id }) => id)).toEqual(['unseen']);
+    expectProblem(await blind.artifacts('blind'), 403, 'auth:scope_missing');
+    expect((await seeing.detach('blind', 'unseen')).status).toBe(204);
+  });
+
   it.each<[string, unknown, string]>([
     ['a state that is no object', { state: [1] }, 'request:invalid'],
     ['an unknown field', { states: {} }, 'request:invalid'],
