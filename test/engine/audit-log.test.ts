@@ -192,6 +192,19 @@ describe.skipIf(unavailable)('the audit log, read', () => {
     expect(records.map(({ resource }) => resource)).toEqual(lines.map((line) => JSON.parse(line).resource));
   });
 
+  it.each<[string, string | undefined, Partial<AuditQuery>]>([
+    ['of all agents', undefined, { resource: 'artifact:r7' }],
+    ['of an agent', undefined, { resource: 'artifact:r7', agent_id: 'a1' }],
+    ['of an agent, by its key', 'a1', { resource: 'artifact:r7' }],
+    ['of a kind and an agent', undefined, { resource: 'artifact', agent_id: 'a1' }],
+  ])('is exported as it is paged: the rows of a resource, %s', async (_name, agent_id, part) => {
+    const query = { order: 'asc' as const, ...part };
+    const names = expected(rows, { ...query, agent_id: agent_id ?? part.agent_id });
+    expect(names.length).toBeGreaterThan(0);
+    const lines = (await textOf(exportAudit(auditContext(engine, { agent_id }), query, 'ndjson'))).trim().split('\n');
+    expect(lines.map((line) => uuidOf(JSON.parse(line)))).toEqual(names);
+  });
+
   it('is exported no faster than it is read, and not further than to where the reader leaves', async () => {
     let queries = 0;
     const counting = { ...engine.db, engine: engine.db.engine } as unknown as Context['db'];
