@@ -152,6 +152,7 @@ export class AuditReader {
 
   async #scan(place: RowId | undefined, from: string, maxRows: number) {
     const fresh: RowId[] = [];
+    const edge = sortable(from);
     let after = place;
     let finished = false;
     while (!finished && fresh.length < maxRows) {
@@ -160,7 +161,8 @@ export class AuditReader {
         from_uuid: after?.[1],
         limit: PAGE_ROWS,
       });
-      for (const id of ids) if (!this.#seen.has(textOf(id))) fresh.push(id);
+      // What the order of keys lets come along from before the edge has been given.
+      for (const id of ids) if (sortable(id[0]) >= edge && !this.#seen.has(textOf(id))) fresh.push(id);
       after = ids.at(-1);
       finished = ids.length < PAGE_ROWS;
     }

@@ -1,3 +1,4 @@
+import { later, nanosOf, timeOf } from '../audit/time.js';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { type Position, readPosition } from '../live/position.js';
@@ -7,8 +8,10 @@ import type { ReplayInput } from './schemas.js';
 /** @throws AcervoError `cursor:*`, `request:invalid` */
 function positionOf({ cursors, clock }: Context, { cursor, since }: ReplayInput): Position {
   if (cursor !== undefined) return readPosition(cursors, cursor);
-  const time = new Date(since ?? '');
-  if (time <= clock()) return { edge: time.toISOString(), rows: 0, mark: 0 };
+  // To the nanosecond, as changes tell their times: what is copied from one of them gives that one again.
+  const nanos = nanosOf(since ?? '');
+  const edge = timeOf(later(0n, nanos));
+  if (nanos <= BigInt(clock().getTime() + 1) * 1_000_000n) return { edge, rows: 0, mark: 0 };
   throw new AcervoError('request:invalid', { faults: [{ path: 'since', message: 'is in the future' }] });
 }
 

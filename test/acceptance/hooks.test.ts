@@ -293,6 +293,19 @@ describe.skipIf(unavailable)('hooks', () => {
     });
   });
 
+  it('replay from the time of a change gives that change again, however many digits the time has', async () => {
+    const hook = await hooks.made({ url: receiver.url });
+    await store('timed');
+    await came(1, 'timed');
+    const timestamp = receiver.deliveries[0]?.event.timestamp ?? '';
+    const [, whole = '', fraction = ''] = /^(.+)\.(\d+)Z$/.exec(timestamp) ?? [];
+    const times = ['', '.0', `.${fraction.slice(0, 3)}`, `.${fraction}`].map((digits) => `${whole}${digits}Z`);
+    for (const [place, since] of times.entries()) {
+      expect((await hooks.replay(hook.id, { since })).status).toBe(200);
+      await came(place + 2, 'timed');
+    }
+  });
+
   describe('secrets', () => {
     it('are shown once and rotated with an overlap', async () => {
       const hook = await hooks.made({ url: receiver.url });

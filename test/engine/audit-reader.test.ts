@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AuditReader, type AuditRow, BEGINNING, settledCursor } from '../../src/audit/reader.js';
+import { nanosOf } from '../../src/audit/time.js';
 import { change, type Engine, openEngine, unavailable } from './support/engine.js';
 
 async function drain(reader: AuditReader): Promise<AuditRow[]> {
@@ -18,6 +19,22 @@ describe.skipIf(unavailable)('the reader of the audit log', () => {
   });
   const write = (id: string) => engine.db.transact(change('test/increment', id));
   const resources = (rows: AuditRow[]) => rows.map((row) => row.resource);
+
+  it.each(['12:00:00Z', '12:00:00.5Z', '12:00:00.500Z', '12:00:00.500001Z', '12:00:00.500001001Z'])(
+    'skips nothing after %s, though keys hold times as text',
+    async (from) => {
+      const times = ['12:00:00Z', '12:00:00.5Z', '12:00:00.500001Z', '12:00:00.500001001Z', '12:00:00.6Z', '12:00:01Z'];
+      await engine.db.run({
+        text: `FOR $time IN $times { CREATE audit_log:[<datetime> $time, rand::uuid::v7()] SET
+          timestamp = <datetime> $time, action = 'CREATE', status = 'SUCCESS', resource = $time RETURN NONE }`,
+        params: { times: times.map((time) => `2026-01-01T${time}`) },
+      });
+      const given = resources(await drain(new AuditReader(engine.db, `2026-01-01T${from}`)));
+      const nanos = nanosOf(`2026-01-01T${from}`);
+      const due = times.map((time) => `2026-01-01T${time}`).filter((time) => nanosOf(time) >= nanos);
+      expect(given.toSorted()).toEqual(due.toSorted());
+    },
+  );
 
   it('gives every row once, in order, with its content', async () => {
     const committed = [];
