@@ -4,6 +4,7 @@ import type { Services } from '../context.js';
 import { isAcervoError } from '../errors/error.js';
 import { withLease } from '../surreal/lease.js';
 import { changeSession } from './change.js';
+import type { SessionRow } from './row.js';
 import { abandoned } from './states.js';
 
 const PAGE_SESSIONS = 100;
@@ -14,13 +15,16 @@ const MAX_INTERVAL_MS = 60_000;
 interface Idle {
   id: string;
   revision: number;
+  last_active_at: string;
 }
 
 /** @returns whether it was abandoned; not when it has come to life, or is gone, since it was found idle */
-async function abandon(services: Services, { id, revision }: Idle): Promise<boolean> {
+async function abandon(services: Services, { id, revision, last_active_at }: Idle): Promise<boolean> {
   try {
+    // What is made in a session is a sign of life that leaves its revision.
+    const decide = (row: SessionRow) => (row.last_active_at === last_active_at ? abandoned(row) : undefined);
     const options = { expectedRevision: revision };
-    const { audit_id } = await changeSession(systemContext(services, 'sessions'), id, abandoned, options);
+    const { audit_id } = await changeSession(systemContext(services, 'sessions'), id, decide, options);
     return audit_id !== undefined;
   } catch (error) {
     if (isAcervoError(error, 'revision:mismatch') || isAcervoError(error, 'session:not_found')) return false;

@@ -59,7 +59,10 @@ export const sessionSummarySchema = z
     embedding_space: z.string().optional().meta({ description: 'Of its vectors; only those of the active are found.' }),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
-    last_active_at: z.iso.datetime().meta({ description: 'The last change but the one that abandoned it.' }),
+    last_active_at: z.iso.datetime().meta({
+      description:
+        'The last change but the one that abandoned it, or when something was last made in it while it was open.',
+    }),
     ended_at: z.iso.datetime().optional(),
     revision: z.int(),
   })

@@ -397,10 +397,37 @@ describe.skipIf(unavailable)('sessions of two nodes', () => {
     expect(revision).toBe(17);
   });
 
+  it('in which something was made live on, with the revision that they had; finished ones stay as they were', async () => {
+    await clockAhead(0);
+    const made = (id: string) => engine.db.run({ text: 'fn::made_in_session($id, NONE)', params: { id } });
+    for (const id of ['productive', 'done']) await createSession(ctx(), { id });
+    await patchSession(ctx(), 'done', { status: 'completed' });
+    const done = await readSession(ctx(), 'done');
+    const begun = await readSession(ctx(), 'productive');
+    await clockAhead(DAY - 600);
+    for (const id of ['productive', 'done']) await made(id);
+    await clockAhead(DAY + 600);
+    await abandonIdle(services(), 'me', DAY);
+    const after = await readSession(ctx(), 'productive');
+    expect(after).toMatchObject({ status: 'active', revision: 1, updated_at: begun.updated_at });
+    expect(Date.parse(after.last_active_at)).toBeGreaterThanOrEqual(
+      Date.parse(begun.last_active_at) + (DAY - 600) * 1000,
+    );
+    const { last_active_at, updated_at } = await readSession(ctx(), 'done');
+    expect({ last_active_at, updated_at }).toEqual({
+      last_active_at: done.last_active_at,
+      updated_at: done.updated_at,
+    });
+    await clockAhead(3 * DAY);
+    await abandonIdle(services(), 'me', DAY);
+    expect((await readSession(ctx(), 'productive')).status).toBe('abandoned');
+  });
+
   it('that come to life after they were found idle live on', async () => {
     await clockAhead(0);
     await createSession(ctx(), { id: 'waking' });
     await createSession(ctx(), { id: 'leaving' });
+    await createSession(ctx(), { id: 'making' });
     await clockAhead(DAY + 600);
     let found: string[] = [];
     const db = Object.create(engine.db, {
@@ -411,13 +438,15 @@ describe.skipIf(unavailable)('sessions of two nodes', () => {
           found = page.map(({ id }) => id);
           await patchSession(ctx(), 'waking', { state: { awake: true } });
           await deleteSession(ctx(), 'leaving');
+          await engine.db.run({ text: "fn::made_in_session('making', NONE)", params: {} });
           return page;
         },
       },
       transact: { value: engine.db.transact.bind(engine.db) },
     }) as Engine['db'];
-    expect(await abandonIdle({ ...services(), db }, 'me', DAY)).toBe(found.length - 2);
-    expect(found).toEqual(expect.arrayContaining(['waking', 'leaving']));
+    expect(await abandonIdle({ ...services(), db }, 'me', DAY)).toBe(found.length - 3);
+    expect(found).toEqual(expect.arrayContaining(['waking', 'leaving', 'making']));
+    expect((await readSession(ctx(), 'making')).status).toBe('active');
     expect(await readSession(ctx(), 'waking')).toMatchObject({ status: 'active', state: { awake: true }, revision: 2 });
   });
 
