@@ -141,6 +141,22 @@ describe.skipIf(unavailable)('the sealed audit log', () => {
     );
   });
 
+  it('shows a bound key the hashes of seals, not the ids of others’ rows', async () => {
+    const fields = { name: 'bound', scopes: ['audit:read'], agent_id: 'somebody' };
+    const { token: key } = (await product.call<{ token: string }>('POST', '/v1/keys', fields)).body;
+    const page = await product.call<{ seals: object[] }>('GET', '/v1/audit/seals', undefined, { key });
+    const latest = await product.call<object>('GET', '/v1/audit/seals/latest', undefined, { key });
+    const whole = (await product.call<{ seals: Record<string, unknown>[] }>('GET', '/v1/audit/seals')).body.seals;
+    const seen = whole.map(({ first_id, last_id, sealed_through, ...seal }) => {
+      for (const id of [first_id, last_id, sealed_through]) expect(id).toMatch(/_/);
+      return seal;
+    });
+    expect(page.body.seals).toEqual(seen);
+    expect(latest.body).toEqual(seen[0]);
+    const exported = await product.call('GET', '/v1/audit/seals?format=ndjson', undefined, { key });
+    expectProblem(exported, 403, 'auth:agent_mismatch');
+  });
+
   it('is verified from its exports with no database', async () => {
     const seals = file('seals.ndjson', (await product.call('GET', '/v1/audit/seals?format=ndjson')).text);
     const rows = file('rows.ndjson', (await product.call('GET', '/v1/audit?format=ndjson')).text);

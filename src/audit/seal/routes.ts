@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import type { Context } from '../../context.js';
+import { AcervoError } from '../../errors/error.js';
 import { NDJSON } from '../../http/body.js';
 import { digestOf } from '../../http/digest.js';
 import { defineRoute, type Route } from '../../http/route.js';
 import { auditIdSchema } from '../schemas.js';
 import { exportSeals, latestSeal, listSeals } from './list.js';
 import { proveRow } from './proof.js';
-import { proofSchema, sealPageSchema, sealSchema, sealsQuery, verifyQuery, verifySchema } from './schemas.js';
+import { listedSealSchema, proofSchema, sealPageSchema, sealsQuery, verifyQuery, verifySchema } from './schemas.js';
+import type { Seal } from './seal.js';
 import { type Position, type VerifyReport, verifyPage } from './verify.js';
 
 const DEFAULT_LIMIT = 50;
@@ -29,6 +31,19 @@ const seenBy = (ctx: Context, report: VerifyReport): VerifyReport =>
   ctx.principal.agent_id === undefined
     ? report
     : { ...report, faults: report.faults.map(({ kind, seal }) => ({ kind, ...(seal !== undefined && { seal }) })) };
+
+/** The same for the seals: their hashes, not the ids of rows. */
+function sealSeenBy(ctx: Context, seal: Seal): Partial<Seal> {
+  if (ctx.principal.agent_id === undefined) return seal;
+  const { first_id: _first, last_id: _last, sealed_through: _through, ...seen } = seal;
+  return seen;
+}
+
+/** @throws AcervoError `auth:agent_mismatch` */
+function refuseBound({ principal }: Context): void {
+  if (principal.agent_id !== undefined)
+    throw new AcervoError('auth:agent_mismatch', { detail: 'The export has the rows of all agents.' });
+}
 
 const verifyRoute = defineRoute({
   ...reading,
@@ -59,11 +74,15 @@ const listRoute = defineRoute({
   summary: 'The seals over the log, newest first',
   query: sealsQuery,
   responses: { 200: { description: 'A page.', schema: sealPageSchema } },
-  errors: ['cursor:invalid', 'cursor:expired'],
-  handler: async (ctx, { query: { format, limit = DEFAULT_LIMIT, cursor } }) =>
-    format === 'ndjson'
-      ? { status: 200, body: exportSeals(ctx), headers: { 'content-type': NDJSON } }
-      : { status: 200, body: await listSeals(ctx, { limit, cursor }) },
+  errors: ['cursor:invalid', 'cursor:expired', 'auth:agent_mismatch'],
+  handler: async (ctx, { query: { format, limit = DEFAULT_LIMIT, cursor } }) => {
+    if (format === 'ndjson') {
+      refuseBound(ctx);
+      return { status: 200, body: exportSeals(ctx), headers: { 'content-type': NDJSON } };
+    }
+    const page = await listSeals(ctx, { limit, cursor });
+    return { status: 200, body: { ...page, seals: page.seals.map((seal) => sealSeenBy(ctx, seal)) } };
+  },
 });
 
 const latestRoute = defineRoute({
@@ -71,9 +90,9 @@ const latestRoute = defineRoute({
   path: '/v1/audit/seals/latest',
   operationId: 'latestAuditSeal',
   summary: 'The newest seal; its hash stands for all that was sealed',
-  responses: { 200: { description: 'The seal.', schema: sealSchema } },
+  responses: { 200: { description: 'The seal.', schema: listedSealSchema } },
   errors: ['audit:not_sealed'],
-  handler: async (ctx) => ({ status: 200, body: await latestSeal(ctx) }),
+  handler: async (ctx) => ({ status: 200, body: sealSeenBy(ctx, await latestSeal(ctx)) }),
 });
 
 const proofRoute = defineRoute({

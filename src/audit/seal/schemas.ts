@@ -21,15 +21,26 @@ export const sealSchema = z
   })
   .meta({ id: 'AuditSeal' });
 
+/** As a key that is bound to an agent sees it: without the ids of rows, which are those of all agents. */
+export const listedSealSchema = sealSchema.partial({ first_id: true, last_id: true, sealed_through: true }).meta({
+  id: 'ListedAuditSeal',
+  description: 'Keys that are bound to an agent do not see first_id, last_id and sealed_through.',
+});
+
 export const sealsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(500).optional().meta({ description: 'Of a page; default 50.' }),
   cursor: z.string().max(2000).optional(),
-  format: z.enum(['json', 'ndjson']).default('json').meta({
-    description: 'ndjson: all seals with their leaves as a stream, oldest first, for a verification elsewhere.',
-  }),
+  format: z
+    .enum(['json', 'ndjson'])
+    .default('json')
+    .meta({
+      description:
+        'ndjson: all seals with their leaves as a stream, oldest first, for a verification elsewhere. Not for keys that are ' +
+        'bound to an agent.',
+    }),
 });
 
-export const sealPageSchema = z.object({ seals: z.array(sealSchema), cursor: z.string().optional() });
+export const sealPageSchema = z.object({ seals: z.array(listedSealSchema), cursor: z.string().optional() });
 
 export const proofSchema = z
   .object({
