@@ -88,13 +88,11 @@ async function deliverAll(services: Services, signal: AbortSignal): Promise<void
  */
 export function startHookWorker(services: Services): () => Promise<void> {
   const stopping = new AbortController();
-  const lease = { name: 'hooks', holder: randomUUID(), ttlMs: LEASE_TTL_MS };
+  const lease = { name: 'hooks', holder: randomUUID(), ttlMs: LEASE_TTL_MS, stop: stopping.signal };
   const work = async () => {
     while (!stopping.signal.aborted) {
       try {
-        await withLease(services.control, lease, (lost) =>
-          deliverAll(services, AbortSignal.any([lost, stopping.signal])),
-        );
+        await withLease(services.control, lease, (signal) => deliverAll(services, signal));
       } catch (error) {
         services.log.debug({ err: error }, 'hooks cannot be delivered for now; trying again');
       }

@@ -55,8 +55,29 @@ async function pageOrWait(
 
   const first = await page();
   if (first.changes.length > 0 || first.more || query.wait_seconds === 0) return first;
-  const over = AbortSignal.any([signal, ctx.live.stopping, AbortSignal.timeout(query.wait_seconds * 1000)]);
-  return waitFor(ctx, over, wanted, page);
+  return untilOver([signal, ctx.live.stopping], query.wait_seconds * 1000, (over) => waitFor(ctx, over, wanted, page));
+}
+
+/**
+ * Runs `work` with a signal that aborts with one of these or after a time. Not by AbortSignal.any: what that hangs on the
+ * node's own signal, which lives as long as the process, stays there.
+ */
+async function untilOver<Result>(
+  signals: readonly AbortSignal[],
+  timeoutMs: number,
+  work: (over: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const over = new AbortController();
+  const end = () => over.abort();
+  const timer = setTimeout(end, timeoutMs);
+  for (const signal of signals) signal.addEventListener('abort', end);
+  if (signals.some(({ aborted }) => aborted)) end();
+  try {
+    return await work(over.signal);
+  } finally {
+    clearTimeout(timer);
+    for (const signal of signals) signal.removeEventListener('abort', end);
+  }
 }
 
 /** Reads again whenever the tail has found what is wanted, until there is a change or the time is over. */

@@ -37,9 +37,9 @@ interface Run {
  *   aborted
  */
 export async function reconcile(services: Services, options: ReconcileOptions): Promise<ReconcileReport> {
-  const lease = { name: 'reconcile', holder: randomUUID(), ttlMs: LEASE_TTL_MS };
-  const report = await withLease(services.control, lease, (lost) =>
-    run(systemContext(services, 'reconcile'), { ...options, signal: AbortSignal.any([options.signal, lost]) }),
+  const lease = { name: 'reconcile', holder: randomUUID(), ttlMs: LEASE_TTL_MS, stop: options.signal };
+  const report = await withLease(services.control, lease, (signal) =>
+    run(systemContext(services, 'reconcile'), { ...options, signal }),
   );
   if (report === undefined) throw new AcervoError('reconcile:running', { retryAfterSeconds: LEASE_TTL_MS / 1000 });
   services.metrics.reconcileLastSuccess.set(services.clock().getTime() / 1000);

@@ -17,10 +17,10 @@ const LEASE_TTL_MS = 15_000;
  */
 export async function settleDueNow(services: Services, signal: AbortSignal): Promise<number> {
   const ctx = systemContext(services, 'reconcile');
-  const lease = { name: 'reconcile-due', holder: randomUUID(), ttlMs: LEASE_TTL_MS };
-  const found = await withLease(services.control, lease, async (lost) => {
+  const lease = { name: 'reconcile-due', holder: randomUUID(), ttlMs: LEASE_TTL_MS, stop: signal };
+  const found = await withLease(services.control, lease, async (over) => {
     let count = 0;
-    const options = { now: ctx.clock(), after: '', apply: true, signal: AbortSignal.any([signal, lost]) };
+    const options = { now: ctx.clock(), after: '', apply: true, signal: over };
     for await (const step of settleDue(ctx, options)) {
       countFindings(ctx, step);
       count += step.findings.length;

@@ -1,11 +1,16 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { getEventListeners } from 'node:events';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Context } from '../../src/context.js';
+import { createMetrics } from '../../src/health/metrics.js';
 import { CursorSigner } from '../../src/http/cursor.js';
 import type { Change } from '../../src/live/change.js';
+import { readChanges } from '../../src/live/changes.js';
 import type { Batch } from '../../src/live/feed.js';
 import { Feed } from '../../src/live/feed.js';
 import { follow } from '../../src/live/follow.js';
+import { Live } from '../../src/live/live.js';
 import { type Position, readPosition } from '../../src/live/position.js';
 import { Tail } from '../../src/live/tail.js';
 import type { Database } from '../../src/surreal/database.js';
@@ -14,6 +19,7 @@ import { change, type Engine, openEngine, unavailable } from './support/engine.j
 
 const cursors = new CursorSigner({ secret: randomBytes(32), clock: () => new Date(), ttlSeconds: 600 });
 const log = pino({ level: 'silent' });
+const LIVE_OPTIONS = { metrics: createMetrics(), clock: () => new Date(), maxConnections: 10 };
 const BEGINNING: Position = { edge: '1970-01-01T00:00:00Z', rows: 0, mark: 0 };
 
 /** A transaction that takes its place in the log now, and commits three seconds later. */
@@ -187,5 +193,26 @@ describe.skipIf(unavailable)('following the log', () => {
     for (let batch = await feed.next(); batch !== undefined; batch = await feed.next())
       given.push(...resources(batch.changes));
     expect(given).toEqual(['knowledge:a', 'knowledge:b']);
+  });
+});
+
+describe.skipIf(unavailable)('a request that waits for changes', () => {
+  it('leaves nothing on the signal of the node, which lives as long as the process', async () => {
+    const engine = await openEngine();
+    const live = new Live({ ...{ db: engine.db, control: engine.control, cursors, log }, ...LIVE_OPTIONS });
+    const ctx = { db: engine.db, cursors, live, principal: { key_id: 'k', scopes: new Set() } } as unknown as Context;
+    const query = { columns: false, limit: 10, wait_seconds: 0.01 };
+    for (let n = 0; n < 3; n += 1) {
+      const { changes } = await readChanges(ctx, query, new AbortController().signal);
+      expect(changes).toEqual([]);
+    }
+    const { stopping } = live;
+    expect(getEventListeners(stopping, 'abort')).toEqual([]);
+    // What AbortSignal.any would have left.
+    for (const name of Object.getOwnPropertySymbols(stopping)) {
+      const held = (stopping as unknown as Record<symbol, unknown>)[name];
+      if (name.description === 'kDependantSignals') expect((held as Set<unknown> | undefined)?.size ?? 0).toBe(0);
+    }
+    live.close();
   });
 });
