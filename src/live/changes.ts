@@ -1,4 +1,5 @@
 import type { Context } from '../context.js';
+import { AcervoError } from '../errors/error.js';
 import type { Change } from './change.js';
 import { Feed } from './feed.js';
 import { type Interest, readInterest, wants } from './interest.js';
@@ -17,7 +18,7 @@ export interface ChangesPage {
 
 /**
  * A page of changes after a cursor; without one, those from now on. With `wait_seconds` it waits for the first.
- * @throws AcervoError `filter:*`, `cursor:*`, `request:overloaded`, `database:unavailable`
+ * @throws AcervoError `auth:invalid` when the key ends meanwhile, `filter:*`, `cursor:*`, `request:overloaded`, `database:unavailable`
  */
 export async function readChanges(ctx: Context, query: ChangesQuery, signal: AbortSignal): Promise<ChangesPage> {
   const interest = readInterest(query);
@@ -55,7 +56,16 @@ async function pageOrWait(
 
   const first = await page();
   if (first.changes.length > 0 || first.more || query.wait_seconds === 0) return first;
-  return untilOver([signal, ctx.live.stopping], query.wait_seconds * 1000, (over) => waitFor(ctx, over, wanted, page));
+  const revoked = new AbortController();
+  const unwatch = ctx.live.keys.watch(ctx.principal.key_id, () => revoked.abort());
+  const signals = [signal, ctx.live.stopping, revoked.signal];
+  try {
+    const found = await untilOver(signals, query.wait_seconds * 1000, (over) => waitFor(ctx, over, wanted, page));
+    if (revoked.signal.aborted) throw new AcervoError('auth:invalid');
+    return found;
+  } finally {
+    unwatch();
+  }
 }
 
 /**

@@ -275,15 +275,23 @@ describe.skipIf(unavailable)('live changes', () => {
       none.socket.close();
     });
 
-    it('ends when the key is revoked, in the middle of a stream', async () => {
+    it('ends when the key is revoked, in the middle of a stream or while it is waited', async () => {
       const key = await makeKey(['changes:read', 'knowledge:read']);
       const live = await subscribed(product, {}, key.token);
       const stream = await eventStream(product, '', { authorization: `Bearer ${key.token}` });
+      const after = `after=${live.cursor}&resource=knowledge:never&wait_seconds=30`;
+      const waiting = product.call('GET', `/v1/changes?${after}`, undefined, { key: key.token });
+      await waitFor('all three to be there', async () =>
+        /^acervo_live_connections 3$/m.test((await product.call('GET', '/metrics')).text),
+      );
       await product.call('DELETE', `/v1/keys/${key.id}`);
+      const revokedMs = performance.now();
       expect(await live.closed).toBe(4401);
       expect(live.messages.at(-1)).toEqual({ type: 'revoked' });
       await stream.ended;
       expect(stream.events.at(-1)).toEqual({ event: 'revoked', data: '{}' });
+      expectProblem(await waiting, 401, 'auth:invalid');
+      expect(performance.now() - revokedMs).toBeLessThan(5_000);
       await store('after-the-end');
       expect(live.changes()).toEqual([]);
     });
