@@ -29,6 +29,8 @@ export class Connection {
   readonly #timers: NodeJS.Timeout[] = [];
   #state: ConnectionState = 'connecting';
   #ctx: Context | undefined;
+  /** What came while the key is being looked at. A paused socket still gives the messages of the bytes it has read. */
+  #held: (Buffer | undefined)[] | undefined;
   #unwatch = () => {};
   #unanswered = 0;
 
@@ -97,17 +99,22 @@ export class Connection {
     this.#step('authenticate', { code: 'request:invalid', message: 'This socket has its key already.' });
     if (this.#state !== 'connecting') return;
     // A second key while the first is being looked at would be a second answer.
+    const held: (Buffer | undefined)[] = [];
+    this.#held = held;
     this.#socket.pause();
     try {
       this.#accept(await this.#admit(key));
     } catch (error) {
       this.#step('refused', errorFacts(error));
     } finally {
+      this.#held = undefined;
       this.#socket.resume();
     }
+    for (const data of held) this.#read(data);
   }
 
   #read(data: Buffer | undefined): void {
+    if (this.#held !== undefined) return void this.#held.push(data);
     try {
       if (data === undefined) throw new AcervoError('request:invalid', { detail: 'Messages are text.' });
       const message = checked(clientMessageSchema, parseJson(data));

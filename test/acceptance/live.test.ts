@@ -275,6 +275,17 @@ describe.skipIf(unavailable)('live changes', () => {
       none.socket.close();
     });
 
+    it('takes one key, and then what came with it, also when all of it came at once', async () => {
+      const live = await openSocket(product, null);
+      const authenticate = { type: 'authenticate', key: product.key };
+      live.sayAtOnce([authenticate, authenticate, { type: 'subscribe', subscription: 'a' }]);
+      await live.heard(({ type }) => type === 'live');
+      expect(live.messages.map(({ type, code }) => code ?? type)).toEqual([
+        ...['authenticated', 'request:invalid', 'subscribed', 'live'],
+      ]);
+      live.socket.close();
+    });
+
     it('ends when the key is revoked, in the middle of a stream or while it is waited', async () => {
       const key = await makeKey(['changes:read', 'knowledge:read']);
       const live = await subscribed(product, {}, key.token);

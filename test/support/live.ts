@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import WebSocket from 'ws';
 import type { Product } from './product.js';
 import { waitFor } from './stack-servers.js';
@@ -34,6 +35,8 @@ export interface LiveSocket {
   /** Code and reason, once it is closed. */
   closed: Promise<number>;
   say(message: object): void;
+  /** Says all of it in one piece of the stream. */
+  sayAtOnce(messages: object[]): void;
   /** Waits for the first message that fits. */
   heard(fits: (message: Message) => boolean): Promise<Message>;
   changes(subscription?: string): Change[];
@@ -57,7 +60,14 @@ export async function openSocket(product: Product, key: string | null = product.
         ? [message.change]
         : [],
     );
-  return { socket, messages, closed, say: (message) => socket.send(JSON.stringify(message)), heard, changes };
+  const say = (message: object) => socket.send(JSON.stringify(message));
+  const sayAtOnce = (all: object[]) => {
+    const { _socket: stream } = socket as unknown as { _socket: Socket };
+    stream.cork();
+    all.forEach(say);
+    stream.uncork();
+  };
+  return { socket, messages, closed, say, sayAtOnce, heard, changes };
 }
 
 /** Opens a socket and subscribes once; resolves when the subscription is live. */
