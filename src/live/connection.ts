@@ -26,6 +26,8 @@ export class Connection {
   readonly #stopping: AbortSignal;
   readonly #outbox: Outbox;
   readonly #subscriptions = new Map<string, Subscription>();
+  /** Those whose run is under way. They count also when they have ended: a query of theirs may go on. */
+  readonly #running = new Set<Subscription>();
   readonly #timers: NodeJS.Timeout[] = [];
   #state: ConnectionState = 'connecting';
   #ctx: Context | undefined;
@@ -143,11 +145,13 @@ export class Connection {
     if (this.#subscriptions.has(asked.subscription))
       throw new AcervoError('request:invalid', { detail: `There is a subscription ${asked.subscription} already.` });
     try {
-      if (this.#subscriptions.size >= MAX_SUBSCRIPTIONS) throw new AcervoError('live:too_many_subscriptions');
+      const counted = new Set([...this.#subscriptions.values(), ...this.#running]);
+      if (counted.size >= MAX_SUBSCRIPTIONS) throw new AcervoError('live:too_many_subscriptions');
       const subscription = new Subscription(this.#ctx, this.#outbox, asked);
       this.#subscriptions.set(asked.subscription, subscription);
       subscription.signal.addEventListener('abort', () => this.#subscriptions.delete(asked.subscription));
-      void subscription.run();
+      this.#running.add(subscription);
+      void subscription.run().then(() => this.#running.delete(subscription));
     } catch (error) {
       this.#say({ type: 'error', subscription: asked.subscription, ...errorFacts(error) });
     }

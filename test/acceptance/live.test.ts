@@ -275,6 +275,26 @@ describe.skipIf(unavailable)('live changes', () => {
       none.socket.close();
     });
 
+    it('counts a subscription that has ended until its work has, and no longer', async () => {
+      const live = await openSocket(product);
+      const names = Array.from({ length: 70 }, (_, n) => `n${n}`);
+      live.sayAtOnce(
+        names.flatMap((subscription) => [
+          { type: 'subscribe', subscription, snapshot: true },
+          { type: 'unsubscribe', subscription },
+        ]),
+      );
+      await live.heard(({ type, subscription }) => type === 'unsubscribed' && subscription === 'n69');
+      const refused = live.messages.filter(({ code }) => code === 'live:too_many_subscriptions');
+      expect(refused.map(({ subscription }) => subscription)).toEqual(names.slice(64));
+      await waitFor('a place', async () => {
+        live.say({ type: 'subscribe', subscription: 'again' });
+        await live.heard(({ subscription }) => subscription === 'again');
+        return live.messages.some(({ type, subscription }) => type === 'live' && subscription === 'again');
+      });
+      live.socket.close();
+    });
+
     it('takes one key, and then what came with it, also when all of it came at once', async () => {
       const live = await openSocket(product, null);
       const authenticate = { type: 'authenticate', key: product.key };
