@@ -2,6 +2,8 @@
 
 export const HEARTBEAT_SECONDS = 15;
 export const MAX_SUBSCRIPTIONS = 64;
+/** Sockets of a node that have not brought their key yet. They take no place from those who have: anybody can open them. */
+export const MAX_KEYLESS_SOCKETS = 256;
 export const MAX_MESSAGE_BYTES = 65_536;
 /** Of what a reader has not taken: more ends the subscriptions or the stream that would add to it. */
 export const MAX_UNREAD_BYTES = 2_097_152;

@@ -13,8 +13,8 @@ const KEY_WITHIN_MS = 5_000;
 /** Heartbeats without an answer to their pings before the peer counts as gone. */
 const MAX_UNANSWERED = 4;
 
-/** Close codes beside those of RFC 6455 (1001: the server stops). */
-const CLOSE = { key: 4401, late: 4408, unexpected: 4400, stopping: 1001 } as const;
+/** Close codes; 1001 (the server stops) and 1013 (try again later) are those of everybody. */
+const CLOSE = { key: 4401, late: 4408, unexpected: 4400, stopping: 1001, full: 1013 } as const;
 
 /** Finds out who asks by a key. @throws AcervoError as GET /v1/live would answer */
 export type Admit = (key: string) => Promise<Context>;
@@ -74,7 +74,7 @@ export class Connection {
       this.#say({ type: says, heartbeat_seconds: HEARTBEAT_SECONDS, max_subscriptions: MAX_SUBSCRIPTIONS });
     else if (says === 'error') this.#say({ type: says, ...facts });
     else if (says !== undefined) this.#say({ type: says });
-    if (next === 'closed' && before !== 'closed') this.#close(closeCodeOf(event), event);
+    if (next === 'closed' && before !== 'closed') this.#close(closeCodeOf(event, facts.code), event);
   }
 
   #say(message: Record<string, unknown>): void {
@@ -180,7 +180,8 @@ export class Connection {
   }
 }
 
-function closeCodeOf(event: ConnectionEvent): number {
+function closeCodeOf(event: ConnectionEvent, code: string): number {
+  if (event === 'refused' && code === 'request:overloaded') return CLOSE.full;
   if (event === 'shutdown' || event === 'gone') return CLOSE.stopping;
   if (event === 'refused' || event === 'revoked') return CLOSE.key;
   return event === 'late' ? CLOSE.late : CLOSE.unexpected;

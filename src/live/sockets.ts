@@ -7,10 +7,13 @@ import type { ErrorCode } from '../errors/codes.js';
 import { AcervoError } from '../errors/error.js';
 import { toProblem } from '../errors/problem.js';
 import type { Authenticator } from '../http/authenticate.js';
-import { MAX_MESSAGE_BYTES } from './bounds.js';
+import { MAX_KEYLESS_SOCKETS, MAX_MESSAGE_BYTES } from './bounds.js';
 import { Connection } from './connection.js';
 
 export const LIVE_PATH = '/v1/live';
+
+/** Who does not answer to being closed is cut after this. */
+const CLOSE_TIMEOUT_MS = 5_000;
 
 /** Asks the app as a client would, without opening a socket. */
 export type Ask = (request: Request, incoming: IncomingMessage) => Promise<Response>;
@@ -26,7 +29,10 @@ export class LiveSockets {
   readonly #services: Services;
   readonly #authenticator: Authenticator;
   readonly #ask: Ask;
-  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false });
+  readonly #server = new WebSocketServer({
+    ...{ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false, closeTimeout: CLOSE_TIMEOUT_MS },
+  });
+  #keyless = 0;
 
   constructor(services: Services, authenticator: Authenticator, ask: Ask) {
     this.#services = services;
@@ -47,13 +53,32 @@ export class LiveSockets {
   async #open(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { authorization } = incoming.headers;
     const ctx = authorization === undefined ? undefined : await this.#admit(keyIn(authorization), incoming);
-    const leavePlace = this.#services.live.enter();
-    socket.once('close', leavePlace);
-    if (socket.destroyed) return leavePlace();
+    const leave = ctx === undefined ? this.#enterKeyless() : this.#services.live.enter();
+    socket.once('close', leave);
+    if (socket.destroyed) return leave();
     this.#server.handleUpgrade(incoming, socket, head, (websocket) => {
-      const admit = (key: string) => this.#admit(key, incoming);
+      const admit = async (key: string) => {
+        const admitted = await this.#admit(key, incoming);
+        const leavePlace = this.#services.live.enter();
+        leave();
+        socket.once('close', leavePlace);
+        if (socket.destroyed) leavePlace();
+        return admitted;
+      };
       new Connection(websocket, { admit, ctx, stopping: this.#services.live.stopping });
     });
+  }
+
+  /** @returns gives the place back; @throws AcervoError `request:overloaded` */
+  #enterKeyless(): () => void {
+    if (this.#keyless >= MAX_KEYLESS_SOCKETS || this.#services.live.stopping.aborted)
+      throw new AcervoError('request:overloaded', { retryAfterSeconds: 5 });
+    this.#keyless += 1;
+    let left = false;
+    return () => {
+      if (!left) this.#keyless -= 1;
+      left = true;
+    };
   }
 
   async #admit(key: string, incoming: IncomingMessage): Promise<Context> {

@@ -172,6 +172,27 @@ describe.skipIf(unavailable)('live changes and faults', () => {
     (await openSocket(product)).socket.close();
   });
 
+  it('are not kept from those who have keys by sockets that bring none', async () => {
+    const product = await start({ ACERVO_LIVE_MAX_CONNECTIONS: '1' });
+    const strangers = await Promise.all(Array.from({ length: 256 }, () => openSocket(product, null)));
+    await expect(openSocket(product, null)).rejects.toThrow('503');
+    const live = await openSocket(product);
+    // The place is counted when the key is there.
+    strangers[0]?.say({ type: 'authenticate', key: product.key });
+    expect([await strangers[0]?.closed, strangers[0]?.messages]).toMatchObject([
+      1013,
+      [{ code: 'request:overloaded' }],
+    ]);
+    live.socket.close();
+    await waitFor('the place', async () => (await metric(product, 'acervo_live_connections')) === 0);
+    strangers[1]?.say({ type: 'authenticate', key: product.key });
+    await strangers[1]?.heard(({ type }) => type === 'authenticated');
+    expect(await metric(product, 'acervo_live_connections')).toBe(1);
+    for (const { socket } of strangers) socket.terminate();
+    await waitFor('the places', async () => (await metric(product, 'acervo_live_connections')) === 0);
+    (await openSocket(product, null)).socket.close();
+  });
+
   it.skipIf(!onStack)('come from another node of the same database', async () => {
     const one = await start();
     const two = await start({ SURREALDB_DATABASE: one.env.SURREALDB_DATABASE ?? '', ACERVO_ADMIN_KEY: one.key });

@@ -8,6 +8,7 @@ const grouped = (count: number) => String(count).replace(/\B(?=(\d{3})+$)/g, ' '
 test.each([
   `Every ${bounds.HEARTBEAT_SECONDS} s`,
   `| subscriptions of a socket | ${bounds.MAX_SUBSCRIPTIONS} `,
+  `| sockets of a node that have brought no key yet | ${bounds.MAX_KEYLESS_SOCKETS}, `,
   `at most ${grouped(bounds.MAX_MESSAGE_BYTES)} bytes to the server`,
   `${grouped(bounds.MAX_UNREAD_BYTES)} bytes or ${grouped(bounds.MAX_UNREAD_MESSAGES)} messages`,
   `${bounds.PATIENCE_MS / 1000} s, then \`overflow\``,
