@@ -4,7 +4,7 @@ import type { Context, RequestOperation } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
 import { salted } from '../knowledge/prepare.js';
-import { answeredBefore } from '../surreal/answered.js';
+import { answeredBefore, keepUnchanged } from '../surreal/answered.js';
 import { type ArtifactColumns, type ArtifactRow, readArtifact } from './row.js';
 import type { Next } from './states.js';
 
@@ -40,7 +40,10 @@ export async function changeArtifact(
     const row = await readArtifact(ctx, id);
     requireRevision(row, options.expectedRevision);
     const next = await decide(row);
-    if (next === undefined) return { artifact: row, audit_id: undefined };
+    if (next === undefined) {
+      await keepUnchanged(ctx.db, options.operation, { id, audit: auditDraft(ctx, `artifact:${id}`, row.agent_id) });
+      return { artifact: row, audit_id: undefined };
+    }
     try {
       return await writeArtifact(ctx, id, next, { revision: row.revision, operation: options.operation });
     } catch (error) {

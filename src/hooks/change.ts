@@ -6,7 +6,7 @@ import { AcervoError, isAcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
 import { salted } from '../knowledge/prepare.js';
 import type { Position } from '../live/position.js';
-import { answeredBefore } from '../surreal/answered.js';
+import { answeredBefore, keepUnchanged } from '../surreal/answered.js';
 import { conflictBackoffMs } from '../surreal/retry-conflicts.js';
 import { type HookColumns, type HookRow, type HookWithState, readHook } from './row.js';
 
@@ -52,7 +52,10 @@ export async function changeHook(
     const { row, state } = await readHook(ctx, id);
     if (expectedRevision !== undefined && row.revision !== expectedRevision) throw new AcervoError('revision:mismatch');
     const next = await decide(row);
-    if (next === undefined) return { hook: { row, state }, audit_id: undefined };
+    if (next === undefined) {
+      await keepUnchanged(ctx.db, operation, { id, audit: auditDraft(ctx, `hook:${id}`, row.agent_id) });
+      return { hook: { row, state }, audit_id: undefined };
+    }
     try {
       return await writeHook(ctx, id, next, { revision: row.revision, operation });
     } catch (error) {

@@ -5,7 +5,7 @@ import type { Context, RequestOperation } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
 import { salted } from '../knowledge/prepare.js';
-import { answeredBefore } from '../surreal/answered.js';
+import { answeredBefore, keepUnchanged } from '../surreal/answered.js';
 import { conflictBackoffMs } from '../surreal/retry-conflicts.js';
 import { readSession, type SessionColumns, type SessionRow, type SessionTimes } from './row.js';
 import type { Next } from './states.js';
@@ -45,7 +45,10 @@ export async function changeSession(
     const row = await readSession(ctx, id);
     if (expectedRevision !== undefined && row.revision !== expectedRevision) throw new AcervoError('revision:mismatch');
     const next = await decide(row);
-    if (next === undefined) return { session: row, audit_id: undefined };
+    if (next === undefined) {
+      await keepUnchanged(ctx.db, operation, { id, audit: auditDraft(ctx, `session:${id}`, row.agent_id) });
+      return { session: row, audit_id: undefined };
+    }
     try {
       return await writeSession(ctx, id, next, { revision: row.revision, operation });
     } catch (error) {

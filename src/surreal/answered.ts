@@ -1,6 +1,6 @@
 import type { RequestOperation } from '../context.js';
 import { AcervoError } from '../errors/error.js';
-import type { Committed, Database } from './database.js';
+import type { AuditDraft, Committed, Database } from './database.js';
 import { auditIdText } from './transact.js';
 
 interface StoredOperation<Answer> {
@@ -23,4 +23,18 @@ export async function answeredBefore<Answer>(
   if (!stored) return undefined;
   if (stored.request_digest !== request_digest) throw new AcervoError('idempotency:key_reused');
   return { answer: stored.answer, audit_id: auditIdText(stored.audit_id), replayed: true };
+}
+
+/**
+ * Keeps that a request found nothing to change: sent again later, it might find something. Nothing without an
+ * Idempotency-Key.
+ * @throws AcervoError those of `Database.transact`
+ */
+export async function keepUnchanged(
+  db: Database,
+  operation: RequestOperation | undefined,
+  { id, audit }: { id: string; audit: AuditDraft },
+): Promise<void> {
+  if (operation === undefined || operation.request_digest === '') return;
+  await db.transact({ query: 'idempotency/unchanged', params: { id }, operation, audit });
 }

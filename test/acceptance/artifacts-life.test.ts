@@ -241,6 +241,12 @@ describe.skipIf(objectsUnavailable)('the life of an artifact', () => {
       expect((await api.get(id)).body.version_count).toBe(3);
       await twice(() => api.remove(id, key('delete')));
       await twice(() => api.undelete(id, key('undelete')));
+      // Found nothing to change; sent again after a delete it must not bring anything back.
+      expect((await api.undelete(id, key('nothing'))).status).toBe(200);
+      await api.remove(id);
+      await api.undelete(id, key('nothing'));
+      expect((await api.get(id)).body.status).toBe('deleted');
+      await api.undelete(id);
       // What was answered then, though it is not so any more.
       expect((await api.remove(id, key('delete'))).status).toBe(204);
       expect((await api.get(id)).body.status).toBe('stored');

@@ -306,6 +306,23 @@ describe.skipIf(unavailable)('hooks', () => {
     }
   });
 
+  it('change nothing by a request that is sent again and found nothing to change at first', async () => {
+    const { id } = await hooks.made({ url: receiver.url });
+    const enable = () =>
+      product.call<{ enabled: boolean }>(
+        'PATCH',
+        `/v1/hooks/${id}`,
+        { enabled: true },
+        {
+          headers: { 'idempotency-key': 'stay-enabled' },
+        },
+      );
+    expect((await enable()).body.enabled).toBe(true);
+    await hooks.patch(id, { enabled: false });
+    const late = await enable();
+    expect([late.status, late.body.enabled]).toEqual([200, false]);
+  });
+
   describe('secrets', () => {
     it('are shown once and rotated with an overlap', async () => {
       const hook = await hooks.made({ url: receiver.url });

@@ -352,6 +352,16 @@ describe.skipIf(objectsUnavailable)('sessions', () => {
     expectProblem(await reader.patch('mine', { state: {} }), 403, 'auth:scope_missing');
   });
 
+  it('changes nothing by a request that is sent again and found nothing to change at first', async () => {
+    const again = { 'idempotency-key': 'stay-active' };
+    await api.create({ id: 'steady' });
+    expect((await api.patch('steady', { status: 'active' }, again)).body.revision).toBe(1);
+    await api.patch('steady', { status: 'paused' });
+    const late = await api.patch('steady', { status: 'active' }, again);
+    expect([late.status, late.body.status, late.body.revision]).toEqual([200, 'paused', 2]);
+    expectProblem(await api.patch('steady', { status: 'failed' }, again), 422, 'idempotency:key_reused');
+  });
+
   it('shows and takes artifacts only for a key that may read artifacts', async () => {
     const blind = sessionsOf(product, await keyOf({ scopes: ['sessions:read', 'sessions:write'] }));
     await blind.create({ id: 'blind', user: 'blind-test' });
