@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Services } from '../context.js';
 import { type AcervoError, isAcervoError } from '../errors/error.js';
 import type { Change, Database } from '../surreal/database.js';
-import { withLease } from '../surreal/lease.js';
+import { type LeaseOptions, withLease } from '../surreal/lease.js';
 
 const PAGE_DOCUMENTS = 32;
 const ADOPT_DOCUMENTS = 500;
@@ -59,16 +59,11 @@ async function fill(
   });
 }
 
-/** @throws AcervoError `embedding:unavailable`, `database:*`: a later round tries again; the reason of `stopping` */
-async function embedOne(
-  services: Services,
-  of: PendingVectors,
-  pending: Pending,
-  stopping: AbortSignal,
-): Promise<void> {
+/** @throws AcervoError `embedding:unavailable`, `database:*`: a later round tries again; the reason of `signal` */
+async function embedOne(services: Services, of: PendingVectors, pending: Pending, signal: AbortSignal): Promise<void> {
   const texts = await of.texts(services.db, { ...pending });
   try {
-    const vectors = texts.length === 0 ? [] : await services.embedder.embed(texts, 'document', stopping);
+    const vectors = texts.length === 0 ? [] : await services.embedder.embed(texts, 'document', signal);
     await fill(services, { of, pending, vectors });
   } catch (error) {
     if (!isAcervoError(error, 'embedding:rejected')) throw error;
@@ -84,36 +79,33 @@ const isItsOwn = (error: unknown): error is AcervoError =>
 class Rounds {
   readonly #services: Services;
   readonly #of: PendingVectors;
-  readonly #stopping: AbortSignal;
   #adopted = false;
   /** Documents that come last: they could not be embedded when it was their turn. */
   readonly #failed = new Set<string>();
 
-  constructor(services: Services, of: PendingVectors, stopping: AbortSignal) {
+  constructor(services: Services, of: PendingVectors) {
     this.#services = services;
     this.#of = of;
-    this.#stopping = stopping;
   }
 
   /**
-   * @param lost aborts when another node may do it
+   * @param signal aborts when another node may do it, and when the worker is stopped
    * @returns how many documents got their vectors
    * @throws AcervoError what the last of several failures in a row was; `database:*`
    */
-  async next(lost: AbortSignal): Promise<number> {
-    const isOver = () => lost.aborted || this.#stopping.aborted;
-    if (!this.#adopted) await this.#adopt(isOver);
-    return this.#services.embedder.available ? this.#fillPages(isOver) : 0;
+  async next(signal: AbortSignal): Promise<number> {
+    if (!this.#adopted) await this.#adopt(signal);
+    return this.#services.embedder.available ? this.#fillPages(signal) : 0;
   }
 
   /** Documents with vectors of another space, from before the embedder was changed, become pending in this one. */
-  async #adopt(isOver: () => boolean): Promise<void> {
+  async #adopt(signal: AbortSignal): Promise<void> {
     const { db, embedder } = this.#services;
     const params = { space: embedder.space.slug, limit: ADOPT_DOCUMENTS };
-    while (!isOver() && !this.#adopted) this.#adopted = (await this.#of.adopt(db, params)) < ADOPT_DOCUMENTS;
+    while (!signal.aborted && !this.#adopted) this.#adopted = (await this.#of.adopt(db, params)) < ADOPT_DOCUMENTS;
   }
 
-  async #fillPages(isOver: () => boolean): Promise<number> {
+  async #fillPages(signal: AbortSignal): Promise<number> {
     const { db, embedder } = this.#services;
     let count = 0;
     let failures = 0;
@@ -127,9 +119,9 @@ class Rounds {
         return count;
       }
       for (const pending of page) {
-        if (isOver()) return count;
+        if (signal.aborted) return count;
         try {
-          await embedOne(this.#services, this.#of, pending, this.#stopping);
+          await embedOne(this.#services, this.#of, pending, signal);
           count += 1;
           failures = 0;
         } catch (error) {
@@ -137,15 +129,11 @@ class Rounds {
           this.#failed.add(pending.id);
           failures += 1;
           if (failures === MAX_FAILURES_IN_A_ROW) throw error;
-          await this.#pause(error.retryAfterSeconds ?? 0);
+          // What comes next is not to be refused without having been tried.
+          await sleep((error.retryAfterSeconds ?? 0) * 1000, undefined, { signal }).catch(() => undefined);
         }
       }
     }
-  }
-
-  /** What comes next is not to be refused without having been tried. */
-  async #pause(seconds: number): Promise<void> {
-    await sleep(seconds * 1000, undefined, { signal: this.#stopping }).catch(() => undefined);
   }
 }
 
@@ -154,14 +142,18 @@ class Rounds {
  * lease does it; each kind has its turn, whatever becomes of the others.
  * @returns how many documents got their vectors
  */
-async function embedPending(services: Services, rounds: Rounds[], holder: string): Promise<number> {
-  const lease = { name: 'embed-pending', holder, ttlMs: LEASE_TTL_MS };
-  const filled = await withLease(services.control, lease, async (lost) => {
+async function embedPending(
+  services: Services,
+  rounds: Rounds[],
+  who: Pick<LeaseOptions, 'holder' | 'stop'>,
+): Promise<number> {
+  const lease = { ...who, name: 'embed-pending', ttlMs: LEASE_TTL_MS };
+  const filled = await withLease(services.control, lease, async (signal) => {
     let count = 0;
     let failure: unknown;
     for (const kind of rounds) {
       try {
-        count += await kind.next(lost);
+        count += await kind.next(signal);
       } catch (error) {
         failure ??= error;
       }
@@ -187,15 +179,15 @@ export function startEmbeddingWorker(
   kinds: PendingVectors[],
   intervalMs: number,
 ): () => Promise<void> {
-  const holder = randomUUID();
   const stopping = new AbortController();
-  const rounds = kinds.map((of) => new Rounds(services, of, stopping.signal));
+  const who = { holder: randomUUID(), stop: stopping.signal };
+  const rounds = kinds.map((of) => new Rounds(services, of));
   let timer: NodeJS.Timeout | undefined;
   let round: Promise<void> = Promise.resolve();
   const run = async () => {
     try {
       // Also after a round that failed: that is when the number matters.
-      const count = await embedPending(services, rounds, holder).finally(() => countPending(services, kinds));
+      const count = await embedPending(services, rounds, who).finally(() => countPending(services, kinds));
       if (count > 0) services.log.info({ documents: count }, 'pending vectors were made');
     } catch (error) {
       if (!stopping.signal.aborted)

@@ -12,7 +12,7 @@ async function tryAcquire(control: Database, name: string, holder: string, ttlMs
   }
 }
 
-interface LeaseOptions {
+export interface LeaseOptions {
   name: string;
   holder: string;
   ttlMs: number;
