@@ -8,6 +8,7 @@ import {
   MAX_DOCUMENT_BODY_BYTES,
   MAX_METADATA_BYTES,
   MAX_METADATA_DEPTH,
+  MAX_PASSAGE_LENGTH,
   MAX_PASSAGES,
 } from '../../../src/knowledge/schemas.js';
 import { MAX_WORD_CHARS } from '../../../src/knowledge/words.js';
@@ -42,7 +43,7 @@ describe('the README', () => {
     `${grouped(MAX_CONTENT_BYTES)} bytes of content`,
     `${MAX_PASSAGES} passages`,
     `${grouped(MAX_METADATA_BYTES)} bytes of metadata in ${MAX_METADATA_DEPTH} levels`,
-    `words of ${grouped(MAX_WORD_CHARS)} characters`,
+    `${grouped(MAX_PASSAGE_LENGTH)} characters each, words of ${grouped(MAX_WORD_CHARS)} characters`,
     `${MAX_LIMIT} hits a page, ${grouped(MAX_WINDOW)} in all pages`,
     `${grouped(MAX_DOCUMENT_BODY_BYTES)} bytes a line`,
     `${MAX_IN_FLIGHT} in flight`,
