@@ -1,7 +1,5 @@
-import { auditDraft } from '../audit/draft.js';
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
-import { keepUnchanged } from '../surreal/answered.js';
 import { beginChange, type Changed, changeArtifact } from './change.js';
 import { stepsEnd } from './delete.js';
 import type { ArtifactRow } from './row.js';
@@ -14,11 +12,7 @@ import { broughtBack, comingBack } from './states.js';
 export async function undeleteArtifact(ctx: Context, id: string, expectedRevision?: number): Promise<Changed> {
   const { row, before } = await beginChange(ctx, id, expectedRevision);
   if (before !== undefined) return before;
-  if (row.status === 'stored') {
-    const audit = auditDraft(ctx, `artifact:${id}`, row.agent_id);
-    await keepUnchanged(ctx.db, ctx.operation, { id, audit });
-    return { artifact: row, audit_id: undefined };
-  }
+  if (row.status === 'stored') return changeArtifact(ctx, id, () => undefined, { operation: ctx.operation });
   if (row.status !== 'deleted' && row.status !== 'expired')
     throw new AcervoError('artifact:not_stored', { detail: `The artifact is ${row.status}.` });
   await requireBytes(ctx, row);

@@ -62,7 +62,7 @@ export interface Step {
 
 export const placeOf = ({ id }: StoredAuditRow): Place => ({ nanos: nanosOf(id[0]), uuid: id[1] });
 
-export const publicRow = (row: StoredAuditRow): FullAuditRow => ({ ...row, id: auditIdText(row.id) ?? '' });
+export const publicRow = (row: StoredAuditRow): FullAuditRow => ({ ...row, id: auditIdText(row.id) });
 
 const compare = (a: Place, b: Place): number =>
   a.nanos === b.nanos ? (a.uuid < b.uuid ? -1 : Number(a.uuid > b.uuid)) : a.nanos < b.nanos ? -1 : 1;

@@ -8,6 +8,7 @@ import type { Context } from '../context.js';
 import { decisionParams } from '../decisions/create.js';
 import type { StoredDecision } from '../decisions/schemas.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
+import { requireScopes } from '../keys/require-scopes.js';
 import type { Scope } from '../keys/scopes.js';
 import { embedDocuments } from '../knowledge/embed.js';
 import { type PreparedDocument, prepareDocument } from '../knowledge/prepare.js';
@@ -41,16 +42,16 @@ interface Written {
 }
 
 /** The route's scope is that of sessions; each further part needs the scope of its own route. */
-function requireScopes(ctx: Context, { artifact, knowledge, decision }: ExecutionInput): void {
+function requireScopesOf(ctx: Context, { artifact, knowledge, decision }: ExecutionInput): void {
   const needed: [unknown, Scope][] = [
     [artifact, 'artifacts:write'],
     [knowledge, 'knowledge:write'],
     [decision, 'decisions:write'],
   ];
-  const missing = needed.flatMap(([part, scope]) =>
-    part === undefined || ctx.principal.scopes.has(scope) ? [] : [scope],
+  requireScopes(
+    ctx,
+    needed.flatMap(([part, scope]) => (part === undefined ? [] : [scope])),
   );
-  if (missing.length > 0) throw new AcervoError('auth:scope_missing', { detail: `This needs ${missing.join(', ')}.` });
 }
 
 /**
@@ -64,7 +65,7 @@ export async function execute(
   input: ExecutionInput,
   signal: AbortSignal,
 ): Promise<{ executed: Executed; audit_id: string | undefined }> {
-  requireScopes(ctx, input);
+  requireScopesOf(ctx, input);
   const { answer, audit_id } =
     (await answeredBefore<Written>(ctx.db, ctx.operation)) ?? (await write(ctx, input, signal));
   const { artifact, knowledge, decision } = answer;

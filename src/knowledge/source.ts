@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { type ArtifactColumns, type ArtifactRow, mayRead, storedVersion } from '../artifacts/row.js';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
+import { requireScopes } from '../keys/require-scopes.js';
 import type { MinioRef, PutInput } from './schemas.js';
 
 /** A request's document, with the file that it was taken from. */
@@ -41,10 +42,10 @@ export async function minioRefOf(ctx: Context, artifact_id: string | undefined):
 export async function withSource(ctx: Context, input: PutInput, signal: AbortSignal): Promise<SourcedInput> {
   const { artifact_id } = input;
   if (artifact_id === undefined) return input;
+  const bringsText = input.content !== undefined || input.passages !== undefined;
+  if (!bringsText) requireScopes(ctx, [SCOPE]);
   const row = await findArtifact(ctx, artifact_id);
-  if (input.content !== undefined || input.passages !== undefined)
-    return row === undefined ? input : { ...input, minio_ref: refOf(row) };
-  if (!ctx.principal.scopes.has(SCOPE)) throw new AcervoError('auth:scope_missing', { detail: `This needs ${SCOPE}.` });
+  if (bringsText) return row === undefined ? input : { ...input, minio_ref: refOf(row) };
   if (row === undefined) throw new AcervoError('artifact:not_found');
   const { text, title = row.name } = await extracted(ctx, row, signal);
   const { name, size_bytes, content_type } = row;

@@ -3,6 +3,7 @@ import type { Artifact } from '../artifacts/schemas.js';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
+import { requireScopes } from '../keys/require-scopes.js';
 import { type ChangedSession, changeSession } from './change.js';
 import { readSession } from './row.js';
 import { withEdges } from './states.js';
@@ -10,14 +11,11 @@ import { withEdges } from './states.js';
 const CURSOR_KIND = 'session-artifacts';
 
 /** The routes have the scopes of sessions; what an artifact is, and whether it is there, needs that of artifacts too. */
-function requireArtifactsScope({ principal }: Context): void {
-  if (!principal.scopes.has('artifacts:read'))
-    throw new AcervoError('auth:scope_missing', { detail: 'This needs artifacts:read.' });
-}
+const NEEDED = ['artifacts:read'] as const;
 
 /** @throws AcervoError `auth:scope_missing`; `artifact:not_found` for the first that is not there, or not for this key */
 async function requireReadable(ctx: Context, ids: string[]): Promise<void> {
-  requireArtifactsScope(ctx);
+  requireScopes(ctx, NEEDED);
   const rows = await ctx.db.query<ArtifactRow[]>('artifacts/get-many', { ids });
   const readable = new Set(rows.filter((row) => mayRead(ctx, row)).map(({ id }) => id));
   const missing = ids.find((id) => !readable.has(id));
@@ -89,7 +87,7 @@ export async function listSessionArtifacts(
   const digest = digestOf([ctx.principal.key_id, id]);
   const after = cursor === undefined ? undefined : String(ctx.cursors.verify(CURSOR_KIND, cursor, digest).after);
   await readSession(ctx, id);
-  requireArtifactsScope(ctx);
+  requireScopes(ctx, NEEDED);
   const page = { id, after, bound_agent: ctx.principal.agent_id, limit: limit + 1 };
   // One more than asked for tells whether there is another page.
   const rows = await ctx.db.query<ArtifactRow[]>('sessions/artifacts', page);

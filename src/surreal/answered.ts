@@ -1,13 +1,6 @@
 import type { RequestOperation } from '../context.js';
-import { AcervoError } from '../errors/error.js';
 import type { AuditDraft, Committed, Database } from './database.js';
-import { auditIdText } from './transact.js';
-
-interface StoredOperation<Answer> {
-  request_digest: string;
-  answer: Answer;
-  audit_id?: [string, string];
-}
+import { replay } from './transact.js';
 
 /**
  * What this very request answered before. For verbs that do more than one transaction, or read before they write: what
@@ -19,10 +12,7 @@ export async function answeredBefore<Answer>(
   { id, request_digest }: RequestOperation,
 ): Promise<Committed<Answer> | undefined> {
   if (request_digest === '') return undefined;
-  const stored = await db.query<StoredOperation<Answer> | undefined | null>('idempotency/get', { op: id });
-  if (!stored) return undefined;
-  if (stored.request_digest !== request_digest) throw new AcervoError('idempotency:key_reused');
-  return { answer: stored.answer, audit_id: auditIdText(stored.audit_id), replayed: true };
+  return replay<Answer>(db, { id, request_digest });
 }
 
 /**

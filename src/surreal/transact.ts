@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueryResponse } from 'surrealdb';
+import type { RequestOperation } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
-import type { Change, Committed } from './database.js';
+import type { Change, Committed, Database } from './database.js';
 import { causeOf, type Failure } from './failures.js';
 import { conflictBackoffMs, MAX_CONFLICT_TRIES } from './retry-conflicts.js';
 import type { CommittedChange, DatabaseEvents, SessionDatabase } from './session-database.js';
@@ -20,22 +21,28 @@ export interface TransactOptions {
   events?: DatabaseEvents;
 }
 
-interface StoredOperation {
+interface StoredOperation<Answer> {
   request_digest: string;
-  answer: unknown;
+  answer: Answer;
   audit_id?: [string, string];
 }
 
 /** The opaque text of an audit id: `<time>_<uuid>`. */
-export function auditIdText(id: [string, string] | undefined): string | undefined {
-  return id === undefined || id === null ? undefined : `${id[0]}_${id[1]}`;
-}
+export const auditIdText = ([time, uuid]: [string, string]): string => `${time}_${uuid}`;
 
-async function replay<Answer>(db: SessionDatabase, change: Change): Promise<Committed<Answer> | undefined> {
-  const stored = await db.query<StoredOperation | undefined>('idempotency/get', { op: change.operation.id });
-  if (stored === undefined || stored === null) return undefined;
-  if (stored.request_digest !== change.operation.request_digest) throw new AcervoError('idempotency:key_reused');
-  return { answer: stored.answer as Answer, audit_id: auditIdText(stored.audit_id), replayed: true };
+/**
+ * What an earlier run of an operation answered; undefined when there was none.
+ * @throws AcervoError `idempotency:key_reused` when it was another request
+ */
+export async function replay<Answer>(
+  db: Database,
+  { id, request_digest }: RequestOperation,
+): Promise<Committed<Answer> | undefined> {
+  const stored = await db.query<StoredOperation<Answer> | undefined | null>('idempotency/get', { op: id });
+  if (!stored) return undefined;
+  if (stored.request_digest !== request_digest) throw new AcervoError('idempotency:key_reused');
+  const audit_id = stored.audit_id ? auditIdText(stored.audit_id) : undefined;
+  return { answer: stored.answer, audit_id, replayed: true };
 }
 
 /** What was committed, and what those are told who follow changes. */
@@ -48,7 +55,7 @@ function committedBy<Answer>(responses: QueryResponse[]): { committed: Committed
     audit_ids = [],
     resources = [],
   } = (result ?? {}) as { answer: Answer; audit_ids?: [string, string][]; resources?: string[] };
-  const ids = audit_ids.map(([time, uuid]) => `${time}_${uuid}`);
+  const ids = audit_ids.map(auditIdText);
   return { committed: { answer, audit_id: ids.at(-1), replayed: false }, change: { resources, audit_ids: ids } };
 }
 
@@ -94,7 +101,7 @@ export async function transact<Answer>(
       return committed;
     }
     if (failure.kind === 'operation_exists') {
-      const replayed = await replay<Answer>(db, change);
+      const replayed = await replay<Answer>(db, change.operation);
       if (replayed !== undefined) {
         options.events?.transaction?.('replayed');
         await options.events?.changed?.(undefined);

@@ -1,0 +1,9 @@
+import type { Context } from '../context.js';
+import { AcervoError } from '../errors/error.js';
+import type { Scope } from './scopes.js';
+
+/** For what a request needs beside the scope of its route. @throws AcervoError `auth:scope_missing` */
+export function requireScopes({ principal }: Context, needed: readonly Scope[]): void {
+  const missing = needed.filter((scope) => !principal.scopes.has(scope));
+  if (missing.length > 0) throw new AcervoError('auth:scope_missing', { detail: `This needs ${missing.join(', ')}.` });
+}
