@@ -5,8 +5,10 @@ import { SCALE, strideOf, type VectorStore } from './store.js';
 const PAGE_BYTES = 65_536;
 /** What 32 bits can address. */
 const MAX_MEMORY_BYTES = 65_536 * PAGE_BYTES;
-/** Places that the kernel takes at once. */
-const LIST = 4_096;
+/** Vectors that the kernel compares side by side. */
+const ABREAST = 8;
+/** Places that the kernel takes at once. Not a power of two: stretches of the list would meet in the cache. */
+const LIST = 514 * ABREAST;
 const GROWTH = 1.25;
 
 /** One memory: the query, the list of places that become dot products, and then the vectors. */
@@ -21,8 +23,8 @@ interface Block {
 /** Vectors in memory that the kernel reads. */
 export class MemoryStore implements VectorStore {
   readonly diskBytes = 0;
-  /** sqrt(37 k N) vectors are where comparing all and the graph meet. */
-  readonly comparedPerNeighbour = 12;
+  /** 150 neighbours of 100 000 take .56 ms, 300 .89, 1 500 8.8; to compare 10 000 that are scattered among them, 1.4. */
+  readonly comparedPerNeighbour = 20;
   readonly #stride: number;
   readonly #header: number;
   readonly #perBlock: number;
@@ -93,8 +95,10 @@ export class MemoryStore implements VectorStore {
     numbers.set(query);
     for (let from = 0; from < count; from += LIST) {
       const here = Math.min(LIST, count - from);
+      const filled = Math.ceil(here / ABREAST) * ABREAST;
       list.set(places.subarray(from, from + here));
-      dots(0, this.#stride, here, this.#header, this.#stride);
+      list.fill(places[from] ?? 0, here, filled);
+      dots(0, this.#stride, filled, this.#header, this.#stride);
       for (let i = 0; i < here; i += 1) cosines[from + i] = Math.min(1, (products[i] ?? 0) / (SCALE * SCALE));
     }
   }

@@ -140,7 +140,7 @@ describe('with a graph', () => {
   }
 
   test('finds what comparing all finds, after changes and removals too', () => {
-    const { judged, make, random } = filled(2_000, { graphFrom: 1_000 });
+    const { judged, make, random } = filled(3_000, { graphFrom: 1_000 });
     expect(judged.index.pending).toBe(judged.index.size);
     expect(judged.index.buildGraph(500)).toBe(false);
     expect(judged.index.pending).toBe(judged.index.size - 500);
@@ -150,9 +150,9 @@ describe('with a graph', () => {
     expect(judged.search(query).method).toBe('index');
     expect(recall(judged, make)).toBeGreaterThan(0.99);
     for (let round = 0; round < 2; round += 1) {
-      for (let i = 0; i < 600; i += 1) judged.remove(`d${Math.floor(random() * 2_000)}`);
+      for (let i = 0; i < 600; i += 1) judged.remove(`d${Math.floor(random() * 3_000)}`);
       expect(recall(judged, make)).toBeGreaterThan(0.99);
-      for (let i = 0; i < 600; i += 1) judged.put(`d${Math.floor(random() * 2_000)}`, [make(), make()]);
+      for (let i = 0; i < 600; i += 1) judged.put(`d${Math.floor(random() * 3_000)}`, [make(), make()]);
       expect(recall(judged, make)).toBeGreaterThan(0.99);
       judged.buildAll();
       expect(judged.search(query).method).toBe('index');
@@ -161,7 +161,7 @@ describe('with a graph', () => {
   });
 
   test('gives the same scores as comparing all', () => {
-    const { judged, make } = filled(1_200, { graphFrom: 1_000 });
+    const { judged, make } = filled(2_600, { graphFrom: 1_000 });
     const vector = make();
     const scanned = judged.search({ vector, depth: 10 });
     judged.buildAll();
@@ -189,7 +189,7 @@ describe('with a graph', () => {
     judged.buildAll();
     const recalls = Array.from({ length: 3 }, () => {
       const vector = make();
-      const near = judged.judge({ vector }).slice(0, 4_200);
+      const near = judged.judge({ vector }).slice(0, 8_400);
       const keeps = new Bitset();
       for (const { id } of near) keeps.add(judged.documents.rowOf(id)!);
       const found = judged.search({ vector, depth: 60, keeps });
