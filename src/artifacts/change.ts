@@ -1,15 +1,12 @@
 import { v7 as uuidv7 } from 'uuid';
 import { auditDraft } from '../audit/draft.js';
 import type { Context, RequestOperation } from '../context.js';
-import { AcervoError, isAcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
 import { salted } from '../knowledge/prepare.js';
 import { answeredBefore, keepUnchanged } from '../surreal/answered.js';
+import { requireRevision, writeOver } from '../surreal/write-over.js';
 import { type ArtifactColumns, type ArtifactRow, readArtifact } from './row.js';
 import type { Next } from './states.js';
-
-/** So often at most when others change the same artifact at once. */
-const MAX_TRIES = 20;
 
 export interface Changed {
   artifact: ArtifactRow;
@@ -34,23 +31,33 @@ export async function changeArtifact(
   ctx: Context,
   id: string,
   decide: (row: ArtifactRow) => Next | undefined | Promise<Next | undefined>,
-  options: ChangeOptions = {},
+  { operation, expectedRevision }: ChangeOptions = {},
 ): Promise<Changed> {
-  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-    const row = await readArtifact(ctx, id);
-    requireRevision(row, options.expectedRevision);
-    const next = await decide(row);
-    if (next === undefined) {
-      await keepUnchanged(ctx.db, options.operation, { id, audit: auditDraft(ctx, `artifact:${id}`, row.agent_id) });
-      return { artifact: row, audit_id: undefined };
-    }
-    try {
-      return await writeArtifact(ctx, id, next, { revision: row.revision, operation: options.operation });
-    } catch (error) {
-      if (!isAcervoError(error, 'revision:mismatch')) throw error;
-    }
-  }
-  throw new AcervoError('revision:contended', { retryAfterSeconds: 1 });
+  const read = () => readArtifact(ctx, id);
+  const steps = {
+    answered: async () => {
+      const before = operation && (await answeredBefore(ctx.db, operation));
+      return before && { artifact: await read(), audit_id: before.audit_id };
+    },
+    read,
+    decide,
+    write: (row: ArtifactRow, next: Next | undefined): Promise<Changed> =>
+      next === undefined
+        ? unchanged(ctx, row, operation)
+        : writeArtifact(ctx, id, next, { revision: row.revision, operation }),
+  };
+  return writeOver(steps, expectedRevision);
+}
+
+/** The answer to a request that found nothing to change; it is kept: sent again later, it might find something. */
+export async function unchanged(
+  ctx: Context,
+  row: ArtifactRow,
+  operation: RequestOperation | undefined,
+): Promise<Changed> {
+  const { id, agent_id } = row;
+  await keepUnchanged(ctx.db, operation, { id, audit: auditDraft(ctx, `artifact:${id}`, agent_id) });
+  return { artifact: row, audit_id: undefined };
 }
 
 /**
@@ -68,14 +75,6 @@ export async function beginChange(
   if (before !== undefined) return { row, before: { artifact: row, audit_id: before.audit_id } };
   requireRevision(row, expectedRevision);
   return { row, before: undefined };
-}
-
-/**
- * Is this still the revision that the client has seen? undefined: it does not mind.
- * @throws AcervoError `revision:mismatch`
- */
-export function requireRevision({ revision }: ArtifactRow, expectedRevision: number | undefined): void {
-  if (expectedRevision !== undefined && revision !== expectedRevision) throw new AcervoError('revision:mismatch');
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
-import type { ListedPart } from '../objects/port.js';
-import { beginChange, type Changed } from './change.js';
+import type { ListedPart, ObjectStat, StoredObject } from '../objects/port.js';
+import { beginChange, type Changed, unchanged } from './change.js';
 import { currentObject, land, versionIdOf } from './landing.js';
 import type { ArtifactRow, PendingUpload } from './row.js';
 import type { CompleteInput } from './schemas.js';
@@ -23,11 +23,11 @@ export async function completeUpload(
   const { row, before } = await beginChange(ctx, id, expectedRevision);
   if (before !== undefined) return before;
   const { upload } = row;
-  if (upload === undefined) return completedAlready(row);
+  if (upload === undefined) return completedAlready(ctx, row);
   ctx.passFaultPoint('complete:before_assembly');
-  if (upload.method === 'multipart') await assemble(ctx, row, upload, parts);
+  const assembled = upload.method === 'multipart' ? await assemble(ctx, row, upload, parts) : undefined;
   ctx.passFaultPoint('complete:assembled');
-  const current = await currentObject(ctx, row);
+  const current = await arrivedObject(ctx, row, assembled);
   if (current === undefined || versionIdOf(current) === row.version_id)
     throw new AcervoError('artifact:upload_incomplete', { detail: 'Nothing has arrived.' });
   const declared = { sha256: undefined, ...upload };
@@ -40,18 +40,34 @@ export async function completeUpload(
  * The bucket's event was quicker, or the client says it twice.
  * @throws AcervoError `artifact:not_reserved` when the upload ended otherwise
  */
-function completedAlready(row: ArtifactRow): Changed {
+async function completedAlready(ctx: Context, row: ArtifactRow): Promise<Changed> {
   const { status, upload_superseded } = row;
-  if (status === 'stored' && !upload_superseded) return { artifact: row, audit_id: undefined };
+  if (status === 'stored' && !upload_superseded) return unchanged(ctx, row, ctx.operation);
   const detail = status === 'stored' ? 'The upload ended before it was complete.' : `The artifact is ${status}.`;
   throw new AcervoError('artifact:not_reserved', { detail });
 }
 
-async function assemble(ctx: Context, row: ArtifactRow, upload: PendingUpload, named: CompleteInput['parts']) {
+/** What the parts became, though somebody else's bytes may have come over it by now; else what lies there. */
+function arrivedObject(
+  ctx: Context,
+  { bucket, key }: ArtifactRow,
+  assembled: StoredObject | undefined,
+): Promise<ObjectStat | undefined> {
+  if (assembled === undefined) return currentObject(ctx, { bucket, key });
+  return ctx.objects.stat({ bucket, key, version_id: versionIdOf(assembled) });
+}
+
+/** @returns undefined when there was nothing to assemble, or somebody else has just done it */
+async function assemble(
+  ctx: Context,
+  row: ArtifactRow,
+  upload: PendingUpload,
+  named: CompleteInput['parts'],
+): Promise<StoredObject | undefined> {
   const { bucket, key } = row;
   const { upload_id } = upload;
   const listed = await listedParts(ctx, row);
-  if (upload_id === undefined || listed.length === 0) return;
+  if (upload_id === undefined || listed.length === 0) return undefined;
   const { arrived, missing } = arrivedAndMissing(upload, listed);
   if (missing.length > 0) {
     const numbers = missing.slice(0, 20).map(({ part_number }) => part_number);
@@ -62,10 +78,10 @@ async function assemble(ctx: Context, row: ArtifactRow, upload: PendingUpload, n
   }
   checkNamed(arrived, named);
   try {
-    await ctx.objects.completeUpload({ bucket, key, upload_id }, arrived);
+    return await ctx.objects.completeUpload({ bucket, key, upload_id }, arrived);
   } catch (error) {
-    // Somebody else has just assembled it.
     if (!isAcervoError(error, 'artifact:upload_not_found')) throw error;
+    return undefined;
   }
 }
 

@@ -3,7 +3,8 @@ import { pipeline } from 'node:stream/promises';
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import type { ObjectName, ObjectStat } from '../objects/port.js';
-import { type Changed, type ChangeOptions, changeArtifact, requireRevision } from './change.js';
+import { requireRevision } from '../surreal/write-over.js';
+import { type Changed, type ChangeOptions, changeArtifact } from './change.js';
 import type { ArtifactRow, Version } from './row.js';
 import { type Lock, stored } from './states.js';
 
@@ -108,7 +109,7 @@ export async function confirm(
  * A hold is on the artifact, not on what it was: its next version gets it too, in the store, and the longer of the two
  * retentions. The mode is the version's own where it has one: that does not change while it runs.
  */
-async function carriedOver(ctx: Context, row: ArtifactRow, version_id: string): Promise<Lock> {
+export async function carriedOver(ctx: Context, row: ArtifactRow, version_id: string): Promise<Lock> {
   const { bucket, key, legal_hold, retention: before } = row;
   const object = { bucket, key, version_id };
   const own = await lockOf(ctx, object, version_id);

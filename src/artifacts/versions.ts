@@ -1,6 +1,7 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
-import { beginChange, type Changed } from './change.js';
+import type { StoredObject } from '../objects/port.js';
+import { beginChange, type Changed, unchanged } from './change.js';
 import { confirm, versionIdOf } from './landing.js';
 import { type ArtifactRow, readArtifact, type Version } from './row.js';
 
@@ -47,7 +48,7 @@ export async function restoreVersion(
   if (row.status !== 'stored')
     throw new AcervoError('artifact:not_found', { detail: `The artifact is ${row.status}.` });
   const { current, created_at: _created, ...version } = await readVersion(ctx, row, version_id);
-  if (current) return { artifact: row, audit_id: undefined };
+  if (current) return unchanged(ctx, row, ctx.operation);
   const copied = await copyOf(ctx, row, version_id);
   ctx.passFaultPoint('restore:copied');
   const restored = { ...version, sha256: version.sha256, version_id: versionIdOf(copied), etag: copied.etag };
@@ -56,7 +57,8 @@ export async function restoreVersion(
   return changed;
 }
 
-async function copyOf(ctx: Context, { bucket, key }: ArtifactRow, version_id: string) {
+/** A further version with the bytes of this one. @throws AcervoError `artifact:gone` */
+export async function copyOf(ctx: Context, { bucket, key }: ArtifactRow, version_id: string): Promise<StoredObject> {
   try {
     return await ctx.objects.copy({ bucket, key, version_id }, { bucket, key });
   } catch (error) {

@@ -1,16 +1,14 @@
 import { auditDraft } from '../audit/draft.js';
 import type { Context } from '../context.js';
-import { AcervoError, isAcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
 import { mergePatch } from '../knowledge/patch.js';
 import { checkMetadata } from '../knowledge/prepare.js';
 import { answeredBefore } from '../surreal/answered.js';
+import { writeOver } from '../surreal/write-over.js';
 import { type DecisionColumns, recorded, writtenColumns } from './columns.js';
+import { requireLinkScopes } from './links.js';
 import { type DecisionRow, readDecision } from './row.js';
 import type { PatchDecisionInput, StoredDecision } from './schemas.js';
-
-/** Without If-Match the patch is applied to whatever is current; so often at most when others write at once. */
-const MAX_TRIES = 20;
 
 type Json = Record<string, unknown>;
 
@@ -32,7 +30,7 @@ export function patchedColumns(row: DecisionRow, patch: PatchDecisionInput, now:
  * Changes what may change of a decision: its outcome, its metadata, and what it is linked to. Nobody's change is lost: it
  * is applied to the revision that was read, else again.
  * @throws AcervoError `decision:not_found`, `revision:mismatch` (If-Match), `revision:contended`,
- *   `decision:too_many_links`, `knowledge:not_found`, `artifact:not_found`, and those of `patchedColumns`
+ *   `decision:too_many_links`, `knowledge:not_found`, `artifact:not_found`, `auth:scope_missing` (of links), and those of `patchedColumns`
  */
 export async function patchDecision(
   ctx: Context,
@@ -40,23 +38,26 @@ export async function patchDecision(
   patch: PatchDecisionInput,
   ifMatch?: number,
 ): Promise<StoredDecision> {
-  const before = await answeredBefore<StoredDecision>(ctx.db, ctx.operation);
-  if (before !== undefined) return { ...before.answer, audit_id: before.audit_id };
-  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-    const row = await readDecision(ctx, id);
-    if (ifMatch !== undefined && row.revision !== ifMatch) throw new AcervoError('revision:mismatch');
-    try {
-      return await patchOnce(ctx, row, patch);
-    } catch (error) {
-      if (!isAcervoError(error, 'revision:mismatch')) throw error;
-    }
-  }
-  throw new AcervoError('revision:contended', { retryAfterSeconds: 1 });
+  requireLinkScopes(ctx, { evidence: patch.add_evidence, products: patch.add_products });
+  const steps = {
+    answered: async () => {
+      const before = await answeredBefore<StoredDecision>(ctx.db, ctx.operation);
+      return before && { ...before.answer, audit_id: before.audit_id };
+    },
+    read: () => readDecision(ctx, id),
+    decide: (row: DecisionRow) => patchedColumns(row, patch, ctx.clock()),
+    write: (row: DecisionRow, changed: DecisionColumns | undefined) => writePatch(ctx, row, patch, changed),
+  };
+  return writeOver(steps, ifMatch);
 }
 
-async function patchOnce(ctx: Context, row: DecisionRow, patch: PatchDecisionInput): Promise<StoredDecision> {
+async function writePatch(
+  ctx: Context,
+  row: DecisionRow,
+  patch: PatchDecisionInput,
+  changed: DecisionColumns | undefined,
+): Promise<StoredDecision> {
   const { id, agent_id } = row;
-  const changed = patchedColumns(row, patch, ctx.clock());
   const written = changed && writtenColumns(changed, row.reasoning);
   // A change of links alone has a row in the log as well; its part that filters need is the same as before.
   const { audit_values } = written ?? writtenColumns(row, row.reasoning);

@@ -1,16 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { v7 as uuidv7 } from 'uuid';
 import { auditDraft } from '../audit/draft.js';
 import type { Context, RequestOperation } from '../context.js';
-import { AcervoError, isAcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
 import { salted } from '../knowledge/prepare.js';
 import type { Position } from '../live/position.js';
 import { answeredBefore, keepUnchanged } from '../surreal/answered.js';
-import { conflictBackoffMs } from '../surreal/retry-conflicts.js';
+import { writeOver } from '../surreal/write-over.js';
 import { type HookColumns, type HookRow, type HookWithState, readHook } from './row.js';
-
-const MAX_TRIES = 10;
 
 /** What a hook becomes. */
 export interface NextHook {
@@ -25,6 +21,12 @@ export interface ChangedHook {
   hook: HookWithState;
   /** Undefined when nothing changed. */
   audit_id: string | undefined;
+}
+
+/** A hook, and the revision that it was read at. */
+interface ReadHook {
+  revision: number;
+  hook: HookWithState;
 }
 
 /** What a change may say of a hook, without what the query adds. */
@@ -46,24 +48,23 @@ export async function changeHook(
   decide: (row: HookRow) => NextHook | undefined | Promise<NextHook | undefined>,
   { operation, expectedRevision }: { operation?: RequestOperation; expectedRevision?: number | undefined } = {},
 ): Promise<ChangedHook> {
-  const before = operation && (await answeredBefore(ctx.db, operation));
-  if (before !== undefined) return { hook: await readHook(ctx, id), audit_id: before.audit_id };
-  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-    const { row, state } = await readHook(ctx, id);
-    if (expectedRevision !== undefined && row.revision !== expectedRevision) throw new AcervoError('revision:mismatch');
-    const next = await decide(row);
-    if (next === undefined) {
-      await keepUnchanged(ctx.db, operation, { id, audit: auditDraft(ctx, `hook:${id}`, row.agent_id) });
-      return { hook: { row, state }, audit_id: undefined };
-    }
-    try {
-      return await writeHook(ctx, id, next, { revision: row.revision, operation });
-    } catch (error) {
-      if (!isAcervoError(error, 'revision:mismatch')) throw error;
-    }
-    await sleep(conflictBackoffMs(tries));
-  }
-  throw new AcervoError('revision:contended', { retryAfterSeconds: 1 });
+  const steps = {
+    answered: async () => {
+      const before = operation && (await answeredBefore(ctx.db, operation));
+      return before && { hook: await readHook(ctx, id), audit_id: before.audit_id };
+    },
+    read: async (): Promise<ReadHook> => {
+      const hook = await readHook(ctx, id);
+      return { revision: hook.row.revision, hook };
+    },
+    decide: ({ hook }: ReadHook) => decide(hook.row),
+    write: async ({ revision, hook }: ReadHook, next: NextHook | undefined): Promise<ChangedHook> => {
+      if (next !== undefined) return writeHook(ctx, id, next, { revision, operation });
+      await keepUnchanged(ctx.db, operation, { id, audit: auditDraft(ctx, `hook:${id}`, hook.row.agent_id) });
+      return { hook, audit_id: undefined };
+    },
+  };
+  return writeOver(steps, expectedRevision);
 }
 
 /** What the audit log may be asked for; not the whole URL, which may hold a credential of the receiver's. */

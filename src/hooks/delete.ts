@@ -1,6 +1,5 @@
 import { auditDraft } from '../audit/draft.js';
 import type { Context } from '../context.js';
-import { AcervoError } from '../errors/error.js';
 import { answeredBefore } from '../surreal/answered.js';
 import { readHook } from './row.js';
 
@@ -16,10 +15,9 @@ export async function deleteHook(
   const before = await answeredBefore(ctx.db, ctx.operation);
   if (before !== undefined) return before;
   const { row } = await readHook(ctx, id);
-  if (expectedRevision !== undefined && row.revision !== expectedRevision) throw new AcervoError('revision:mismatch');
   return ctx.db.transact({
     query: 'hooks/delete',
-    params: { id, expected_revision: row.revision },
+    params: { id, expected_revision: expectedRevision },
     operation: ctx.operation,
     audit: auditDraft(ctx, `hook:${id}`, row.agent_id),
   });

@@ -1,15 +1,13 @@
 import type { Context } from '../context.js';
-import { AcervoError, isAcervoError } from '../errors/error.js';
+import { AcervoError } from '../errors/error.js';
 import { answeredBefore } from '../surreal/answered.js';
+import { writeOver } from '../surreal/write-over.js';
 import { embedDocuments } from './embed.js';
 import { type KnowledgeRow, readRow } from './get.js';
 import { checkMetadata, fingerprintOf, prepareDocument } from './prepare.js';
 import type { PatchInput } from './schemas.js';
 import { minioRefOf, type SourcedInput } from './source.js';
 import { type Storable, type StoredDocument, storeDocument, withAuditId } from './store.js';
-
-/** Without If-Match the patch is applied to whatever is current; so often at most when others write at once. */
-const MAX_TRIES = 20;
 
 type Json = Record<string, unknown>;
 
@@ -46,8 +44,8 @@ async function refAfter(ctx: Context, row: KnowledgeRow, patch: PatchInput): Pro
 
 /** New title or content: the passages are cut and embedded anew. */
 async function recut(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promise<Storable> {
-  if (row.passages_source === 'caller' || row.embedding_source === 'caller')
-    throw new AcervoError('knowledge:caller_passages');
+  const hasVectorsOfCaller = row.embedding_source === 'caller' && row.embedding_status === 'ready';
+  if (row.passages_source === 'caller' || hasVectorsOfCaller) throw new AcervoError('knowledge:caller_passages');
   const document = prepareDocument(ctx, {
     id: row.id,
     content: patch.content ?? row.content,
@@ -77,15 +75,12 @@ async function withNewColumns(ctx: Context, row: KnowledgeRow, patch: PatchInput
   return { id: row.id, columns, rowOnly: true };
 }
 
-async function patchOnce(ctx: Context, id: string, patch: PatchInput, ifMatch: number | undefined) {
-  const row = await readRow(ctx, id);
+async function patchedDocument(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promise<Storable> {
   const newTitle = patch.title !== undefined && (patch.title ?? undefined) !== row.title;
   // The same content is new where its embedding was refused: sending it again is how to have it tried again.
   const sameContent = patch.content === row.content && row.embedding_status !== 'failed';
   const newContent = patch.content !== undefined && !sameContent;
-  const document = newTitle || newContent ? await recut(ctx, row, patch) : await withNewColumns(ctx, row, patch);
-  // A stale If-Match is refused by the transaction, after it has looked whether this is a retry of what it did.
-  return storeDocument(ctx, document, { operation: ctx.operation, expectedRevision: ifMatch ?? row.revision });
+  return newTitle || newContent ? recut(ctx, row, patch) : withNewColumns(ctx, row, patch);
 }
 
 /**
@@ -99,14 +94,15 @@ export async function patchDocument(
   patch: PatchInput,
   ifMatch?: number,
 ): Promise<StoredDocument> {
-  const before = await answeredBefore<StoredDocument>(ctx.db, ctx.operation);
-  if (before !== undefined) return withAuditId(before);
-  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-    try {
-      return await patchOnce(ctx, id, patch, ifMatch);
-    } catch (error) {
-      if (!isAcervoError(error, 'revision:mismatch') || ifMatch !== undefined) throw error;
-    }
-  }
-  throw new AcervoError('revision:contended', { retryAfterSeconds: 1 });
+  const steps = {
+    answered: async () => {
+      const before = await answeredBefore<StoredDocument>(ctx.db, ctx.operation);
+      return before && withAuditId(before);
+    },
+    read: () => readRow(ctx, id),
+    decide: (row: KnowledgeRow) => patchedDocument(ctx, row, patch),
+    write: ({ revision }: KnowledgeRow, document: Storable) =>
+      storeDocument(ctx, document, { operation: ctx.operation, expectedRevision: revision }),
+  };
+  return writeOver(steps, ifMatch);
 }

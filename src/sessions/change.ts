@@ -1,17 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { v7 as uuidv7 } from 'uuid';
 import { auditDraft } from '../audit/draft.js';
 import type { Context, RequestOperation } from '../context.js';
-import { AcervoError, isAcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
 import { salted } from '../knowledge/prepare.js';
 import { answeredBefore, keepUnchanged } from '../surreal/answered.js';
-import { conflictBackoffMs } from '../surreal/retry-conflicts.js';
+import { writeOver } from '../surreal/write-over.js';
 import { readSession, type SessionColumns, type SessionRow, type SessionTimes } from './row.js';
 import type { Next } from './states.js';
-
-/** So often at most when others change the same session at once. */
-const MAX_TRIES = 40;
 
 export interface ChangedSession {
   session: SessionRow;
@@ -38,25 +33,21 @@ export async function changeSession(
   decide: (row: SessionRow) => Next | undefined | Promise<Next | undefined>,
   { operation, expectedRevision }: ChangeOptions = {},
 ): Promise<ChangedSession> {
-  // What was legal the first time may be illegal now.
-  const before = operation && (await answeredBefore(ctx.db, operation));
-  if (before !== undefined) return { session: await readSession(ctx, id), audit_id: before.audit_id };
-  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-    const row = await readSession(ctx, id);
-    if (expectedRevision !== undefined && row.revision !== expectedRevision) throw new AcervoError('revision:mismatch');
-    const next = await decide(row);
-    if (next === undefined) {
+  const read = () => readSession(ctx, id);
+  const steps = {
+    answered: async () => {
+      const before = operation && (await answeredBefore(ctx.db, operation));
+      return before && { session: await read(), audit_id: before.audit_id };
+    },
+    read,
+    decide,
+    write: async (row: SessionRow, next: Next | undefined): Promise<ChangedSession> => {
+      if (next !== undefined) return writeSession(ctx, id, next, { revision: row.revision, operation });
       await keepUnchanged(ctx.db, operation, { id, audit: auditDraft(ctx, `session:${id}`, row.agent_id) });
       return { session: row, audit_id: undefined };
-    }
-    try {
-      return await writeSession(ctx, id, next, { revision: row.revision, operation });
-    } catch (error) {
-      if (!isAcervoError(error, 'revision:mismatch')) throw error;
-    }
-    await sleep(conflictBackoffMs(tries));
-  }
-  throw new AcervoError('revision:contended', { retryAfterSeconds: 1 });
+    },
+  };
+  return writeOver(steps, expectedRevision);
 }
 
 /**
