@@ -1,5 +1,6 @@
 import type { Context } from '../context.js';
-import { type ArtifactRow, mayRead, publicArtifact } from './row.js';
+import { maySee } from '../keys/bound-agent.js';
+import { type ArtifactRow, publicArtifact } from './row.js';
 import type { Artifact } from './schemas.js';
 import { downloadUrls } from './url.js';
 
@@ -16,7 +17,7 @@ export async function batchArtifacts(
   { ids, presign }: { ids: string[]; presign: boolean },
 ): Promise<BatchEntry[]> {
   const rows = await ctx.db.query<ArtifactRow[]>('artifacts/get-many', { ids: [...new Set(ids)] });
-  const readable = new Map(rows.filter((row) => mayRead(ctx, row)).map((row) => [row.id, row]));
+  const readable = new Map(rows.filter((row) => maySee(ctx.principal, row)).map((row) => [row.id, row]));
   const stored = presign ? [...readable.values()].filter(({ status }) => status === 'stored') : [];
   const urls = await downloadUrls(ctx, stored);
   const urlOf = new Map(stored.map(({ id }, index) => [id, urls[index]]));

@@ -1,4 +1,5 @@
 import type { Context } from '../context.js';
+import { requireRevision } from '../surreal/write-over.js';
 import { beginChange, type Changed, changeArtifact } from './change.js';
 import { deleting, removed } from './states.js';
 
@@ -16,12 +17,12 @@ export async function deleteArtifact(ctx: Context, id: string, expectedRevision?
   const { before } = await beginChange(ctx, id);
   if (before !== undefined) return before;
   const until = stepsEnd(ctx);
-  const { artifact } = await changeArtifact(
-    ctx,
-    id,
-    (now) => (now.status === 'deleting' ? undefined : deleting(now, ctx.clock(), until)),
-    { expectedRevision },
-  );
+  const { artifact } = await changeArtifact(ctx, id, (now) => {
+    // Begun, and cut short by the store: it goes on, though that has raised the revision.
+    if (now.status === 'deleting') return undefined;
+    requireRevision(now, expectedRevision);
+    return deleting(now, ctx.clock(), until);
+  });
   ctx.passFaultPoint('delete:marked');
   const { bucket, key, upload } = artifact;
   if (upload?.upload_id !== undefined) await ctx.objects.abortUpload({ bucket, key, upload_id: upload.upload_id });

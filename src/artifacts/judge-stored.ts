@@ -3,8 +3,8 @@ import { isAcervoError } from '../errors/error.js';
 import { expiresBy } from '../objects/lifecycle.js';
 import type { ListedVersion, ObjectStat } from '../objects/port.js';
 import { declaredBy, judgeAwaited } from './judge-awaited.js';
-import { lockOf, versionIdOf } from './landing.js';
-import type { ArtifactRow, Version } from './row.js';
+import { confirm, lockOf, versionIdOf } from './landing.js';
+import { type ArtifactRow, storedVersion, type Version } from './row.js';
 import { fallenBack, removed } from './states.js';
 import { acknowledged, changeJudged, isKept, isSettled, type RemovalHint, type Verdict } from './verdict.js';
 
@@ -49,10 +49,44 @@ async function judgeCovered(
   // An acknowledged version on top is the other of two uploads that ended at once: both are kept, one is pointed to.
   const strays = over.filter(({ version_id, deleted }) => !deleted && !known.has(version_id));
   if (strays[0] === undefined || strays[0] !== over[0]) return undefined;
-  if (await isKept(ctx, row, strays[0].version_id)) return undefined;
+  if (await isKept(ctx, row, strays[0].version_id))
+    return judgeKept(ctx, row, { known, versions, stray: strays[0], isGone });
   const removable = strays.every((stray) => isSettled(ctx, stray));
   const detail = strays.map(({ version_id }) => version_id).join(' ');
   return { kind: 'stray_version', detail, remedy: removable ? () => deleteVersions(ctx, row, strays) : undefined };
+}
+
+/**
+ * A stray that object lock keeps lies over the artifact's version. That is an old version by the store's rules, and would
+ * go as one: a copy of it goes on top.
+ */
+function judgeKept(
+  ctx: Context,
+  row: ArtifactRow,
+  of: { known: Map<string, Version>; versions: ListedVersion[]; stray: ListedVersion; isGone: boolean },
+): Verdict {
+  const { known, versions, stray, isGone } = of;
+  if (!isGone) {
+    const remedy = isSettled(ctx, stray) ? () => coverAgain(ctx, row) : undefined;
+    return { kind: 'stray_version', detail: `${stray.version_id}, kept by object lock`, remedy };
+  }
+  const next = versions.map(({ version_id }) => known.get(version_id)).find((version) => version !== undefined);
+  if (next !== undefined)
+    return { kind: 'ghost', detail: 'gone, the one before is there', remedy: () => fallBack(ctx, row, next) };
+  const gone = row.version_id === undefined ? [] : [row.version_id];
+  return {
+    kind: 'ghost',
+    detail: 'gone, deleted',
+    remedy: changeJudged(ctx, row, (now) => removed(now, 'deleted', gone)),
+  };
+}
+
+/** The artifact becomes a further version of its own bytes, on top of all. */
+async function coverAgain(ctx: Context, row: ArtifactRow): Promise<void> {
+  const { bucket, key, size_bytes, content_type, sha256, checksum } = row;
+  const { etag, version_id } = await ctx.objects.copy(storedVersion(row), { bucket, key });
+  const copy = { version_id: versionIdOf({ version_id }), etag, size_bytes, content_type, sha256, checksum };
+  await confirm(ctx, row, copy);
 }
 
 /** Is the artifact's own version there, though so much lies over it that a listing does not come to it? */

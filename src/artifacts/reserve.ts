@@ -1,7 +1,8 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
-import { actingAgent, checkMetadata } from '../knowledge/prepare.js';
+import { actingAgent } from '../keys/bound-agent.js';
+import { checkMetadata } from '../knowledge/prepare.js';
 import { keyFor } from '../objects/buckets.js';
 import { checkName } from '../objects/keys.js';
 import { writeArtifact } from './change.js';

@@ -1,5 +1,6 @@
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
+import { maySee } from '../keys/bound-agent.js';
 import type { Artifact } from './schemas.js';
 
 export type ArtifactStatus = 'reserved' | 'stored' | 'deleting' | 'deleted' | 'abandoned' | 'expired';
@@ -78,16 +79,13 @@ export interface ArtifactRow extends ArtifactColumns {
   presigned?: PresignedUrl;
 }
 
-export const mayRead = (ctx: Context, row: ArtifactRow): boolean =>
-  ctx.principal.agent_id === undefined || row.agent_id === ctx.principal.agent_id;
-
 /**
  * The pointer of an artifact that this key may read, whatever its status.
  * @throws AcervoError `artifact:not_found` when there is none, or it belongs to another agent than the key's
  */
 export async function readArtifact(ctx: Context, id: string): Promise<ArtifactRow> {
   const row = await ctx.db.query<ArtifactRow | null | undefined>('artifacts/get', { id });
-  if (!row || !mayRead(ctx, row)) throw new AcervoError('artifact:not_found');
+  if (!row || !maySee(ctx.principal, row)) throw new AcervoError('artifact:not_found');
   return row;
 }
 

@@ -42,7 +42,7 @@ export interface Settled {
  * | reserved, or a further upload awaited | has not come in time | abandoned (a stored one stays stored); parts are aborted |
  * | stored | the artifact's version is gone, another acknowledged one is visible | stored, as that one |
  * | stored | the artifact's version is hidden or gone | expired where a lifecycle rule explains it, else deleted |
- * | stored | an unacknowledged version lies over the artifact's | that version is deleted, once older than the grace time |
+ * | stored | an unacknowledged version lies over the artifact's | that version is deleted, once older than the grace time; over one that object lock keeps goes a copy of the artifact's |
  * | deleting | whatever is there | deleted |
  * | deleted, expired | is visible | deleted again, once older than the grace time |
  *

@@ -2,7 +2,7 @@ import { AcervoError } from '../errors/error.js';
 import type { ArtifactColumns, ArtifactRow, ArtifactStatus, PendingUpload, Retention, Version } from './row.js';
 
 /**
- * The life of a pointer (design section 4, invariant 1). A late event revives an abandoned reservation; a deleted or
+ * The life of a pointer. A late event revives an abandoned reservation; a deleted or
  * expired artifact comes back while its bytes are there.
  */
 const NEXT: Record<ArtifactStatus, readonly ArtifactStatus[]> = {
@@ -162,6 +162,18 @@ export function broughtBack(row: ArtifactRow): Next {
     action: 'UPDATE',
     status: 'SUCCESS',
   };
+}
+
+/**
+ * The object is there again, as a further version of the same bytes.
+ * @throws AcervoError `artifact:not_reserved`, `artifact:too_many_versions`
+ */
+export function renewed(row: ArtifactRow, version: Version, now: Date): Next {
+  if (row.version_count >= MAX_VERSIONS) throw new AcervoError('artifact:too_many_versions');
+  const { version_id, etag } = version;
+  const columns = { version_id, etag, version_count: row.version_count + 1, stored_at: now.toISOString() };
+  const back = broughtBack(row);
+  return { ...back, version, row: { ...back.row, ...columns } };
 }
 
 /** What the store keeps the artifact's version with has changed. */

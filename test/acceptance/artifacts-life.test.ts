@@ -256,6 +256,28 @@ describe.skipIf(objectsUnavailable)('the life of an artifact', () => {
       expect((await api.get(body.id)).body.version_count).toBe(1);
     });
 
+    it('a patch under an If-Match that it has outdated itself', async () => {
+      const { id, revision } = await api.stored(ONE);
+      const headers = { 'idempotency-key': 'patch', 'if-match': `"${revision}"` };
+      const patch = () => api.patch(id, { metadata: { seen: 1 } }, headers);
+      const [one, two] = [await patch(), await patch()];
+      expect([two.status, two.text], two.text).toEqual([200, one.text]);
+      expect(two.headers.get('acervo-audit-id')).toBe(one.headers.get('acervo-audit-id'));
+      expectProblem(await api.patch(id, {}, { ...headers, 'idempotency-key': 'other' }), 412, 'revision:mismatch');
+    });
+
+    it('finds nothing to change where it found nothing before: restore, complete', async () => {
+      const key = (name: string) => ({ 'idempotency-key': name });
+      const { id, version_id } = await api.stored(ONE);
+      expect((await api.restore(id, version_id!, key('idle'))).status).toBe(200);
+      expect((await api.complete(id, {}, key('done'))).status).toBe(200);
+      await api.put(id, TWO);
+      expect((await api.restore(id, version_id!, key('idle'))).status).toBe(200);
+      expect((await api.complete(id, {}, key('done'))).status).toBe(200);
+      expect(await api.bytes(id)).toEqual(Buffer.from(TWO));
+      expect((await api.get(id)).body.version_count).toBe(2);
+    });
+
     it('is refused with other bytes', async () => {
       const { body } = await api.reserve({ size_bytes: 3 });
       const key = { 'idempotency-key': 'bytes' };

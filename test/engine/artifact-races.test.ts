@@ -14,6 +14,8 @@ import { undeleteArtifact } from '../../src/artifacts/undelete.js';
 import { uploadAgain } from '../../src/artifacts/upload-again.js';
 import { restoreVersion } from '../../src/artifacts/versions.js';
 import type { Context } from '../../src/context.js';
+import { AcervoError } from '../../src/errors/error.js';
+import { runJanitor } from '../../src/objects/disk/janitor.js';
 import { unavailable } from './support/engine.js';
 import { openRig, type Rig } from './support/reconcile.js';
 
@@ -31,7 +33,7 @@ describe.skipIf(unavailable)('races of one artifact', () => {
 
   /** A context whose store lets `between` happen once: before a `stat`, or after the other methods. */
   function interrupted(
-    method: 'put' | 'copy' | 'parts' | 'setLegalHold' | 'stat',
+    method: 'put' | 'copy' | 'parts' | 'setLegalHold' | 'stat' | 'completeUpload',
     between: () => Promise<unknown>,
   ): Context {
     let pending: (() => Promise<unknown>) | undefined = between;
@@ -237,6 +239,68 @@ describe.skipIf(unavailable)('races of one artifact', () => {
     });
   });
 
+  describe.each(['expired', 'deleted'] as const)('where files expire, one that is %s', (how) => {
+    const DAY = 24 * HOUR;
+    const lifecycle = [
+      { id: 'agents-artifacts:expire', bucket: 'agents-artifacts', prefix: '', expire_after_days: 30 },
+    ];
+    const grow = async (days: number) => {
+      rig.advance(days * DAY);
+      await runJanitor(rig.disk, lifecycle, rig.services.clock(), async () => undefined);
+      await rig.settle();
+    };
+
+    it('is brought back to stay as long as a new one', async () => {
+      Object.assign(rig.services, { lifecycle });
+      const first = await stored('a', 'one');
+      if (how === 'deleted') await deleteArtifact(system(), 'a');
+      await grow(40);
+      expect((await rig.row('a')).status).toBe(how);
+      const { artifact } = await undeleteArtifact(system(), 'a');
+      expect(artifact).toMatchObject({ status: 'stored', version_count: 2, sha256: first.sha256, size_bytes: 3 });
+      expect(artifact.version_id).not.toBe(first.version_id);
+      await grow(29);
+      expect(await rig.row('a')).toMatchObject({ status: 'stored', version_id: artifact.version_id });
+      expect(await read('a', artifact.version_id)).toBe('one');
+      await expectAgreed('a');
+      await grow(2);
+      expect((await rig.row('a')).status).toBe('expired');
+    });
+  });
+
+  it('a delete and an undelete that the store cut short go on under the If-Match that they began with', async () => {
+    const { revision } = await stored('a', 'one');
+    const away = { code: 'objects:unavailable' };
+    const failing = (method: string): Context => {
+      const objects = new Proxy(rig.services.objects, {
+        get: (target, name) => {
+          const value = Reflect.get(target, name);
+          if (name === method) return () => Promise.reject(new AcervoError('objects:unavailable'));
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      return { ...system(), objects };
+    };
+    await expect(deleteArtifact(failing('delete'), 'a', revision)).rejects.toMatchObject(away);
+    const { artifact } = await deleteArtifact(system(), 'a', revision);
+    expect(artifact.status).toBe('deleted');
+    await expect(undeleteArtifact(failing('versions'), 'a', artifact.revision)).rejects.toMatchObject(away);
+    expect((await undeleteArtifact(system(), 'a', artifact.revision)).artifact.status).toBe('stored');
+    await expect(deleteArtifact(system(), 'a', revision)).rejects.toMatchObject({ code: 'revision:mismatch' });
+    await expectAgreed('a');
+  });
+
+  it('complete of parts acknowledges what they became, whatever comes over it', async () => {
+    await rig.reserve('a', 3, { upload_method: 'multipart' });
+    const { upload } = await rig.row('a');
+    const parts = { bucket: rig.bucket, key: 'a', upload_id: upload!.upload_id! };
+    await rig.disk.putPart(parts, 1, Readable.from([Buffer.from('one')], { objectMode: false }), { size_bytes: 3 });
+    const completing = interrupted('completeUpload', () => rig.put({ bucket: rig.bucket, key: 'a' }, 'two'));
+    const { artifact } = await completeUpload(completing, 'a', {});
+    expect(await read('a', artifact.version_id)).toBe('one');
+    await expectAgreed('a');
+  });
+
   describe('where the bucket has object lock', () => {
     const HELD = { legal_hold: true };
     const RETAINED = { mode: 'GOVERNANCE' as const, retain_until: '2026-06-01T00:00:00.000Z' };
@@ -286,6 +350,20 @@ describe.skipIf(unavailable)('races of one artifact', () => {
       rig.advance(31 * 24 * HOUR);
       const holding = interrupted('setLegalHold', () => deleteArtifact(system(), 'a'));
       await expect(holdArtifact(holding, 'a', HELD)).rejects.toMatchObject({ code: 'artifact:not_found' });
+    });
+
+    it('what lies over the artifact and cannot go is covered by a copy of it', async () => {
+      const first = await locked('one');
+      const object = { bucket: 'locked', key: 'a' };
+      const stray = await rig.put(object, 'stray');
+      expect((await rig.look()).findings).toMatchObject([{ kind: 'stray_version', settled: false }]);
+      rig.advance(2 * HOUR);
+      await rig.settle();
+      const row = await rig.row('a');
+      expect(row).toMatchObject({ status: 'stored', sha256: first.sha256, version_count: 2 });
+      const versions = (await rig.disk.versions(object)).map(({ version_id }) => version_id);
+      expect(versions).toEqual([row.version_id, stray.version_id, first.version_id]);
+      expect(await rig.look()).toMatchObject({ left: 0, findings: [] });
     });
 
     it('a running retention of another mode is not in the way of a further version', async () => {

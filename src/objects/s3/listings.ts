@@ -32,6 +32,8 @@ export async function listVersions(sender: Sender, { bucket, key }: ObjectName):
   return (
     (objects as SdkVersion[])
       .filter(({ name }) => name === key)
+      // The SDK puts all markers behind all versions, and times may be whole seconds.
+      .sort((a, b) => timeOf(b) - timeOf(a) || latestFirst(a, b))
       .map(({ versionId, size, etag = '', lastModified = new Date(0), isDeleteMarker = false }) => ({
         version_id: String(versionId),
         size_bytes: isDeleteMarker ? 0 : Number(size),
@@ -39,10 +41,13 @@ export async function listVersions(sender: Sender, { bucket, key }: ObjectName):
         modified_at: lastModified.toISOString(),
         deleted: isDeleteMarker,
       }))
-      // The SDK puts all markers behind all versions.
-      .sort((a, b) => b.modified_at.localeCompare(a.modified_at))
   );
 }
+
+const timeOf = ({ lastModified }: SdkVersion): number => lastModified?.getTime() ?? 0;
+
+const latestFirst = (a: SdkVersion, b: SdkVersion): number =>
+  Number(String(b.isLatest) === 'true') - Number(String(a.isLatest) === 'true');
 
 /** What the SDK gives; its types leave out markers. */
 interface SdkVersion {
@@ -51,6 +56,7 @@ interface SdkVersion {
   size?: number;
   etag?: string;
   lastModified?: Date;
+  isLatest?: boolean | string;
   isDeleteMarker?: boolean;
 }
 
