@@ -29,7 +29,6 @@ const KINDS: Record<string, string> = {
   artifacts: 'artifact',
   decisions: 'decision',
   sessions: 'session',
-  agents: 'agent',
   keys: 'key',
   executions: 'execution',
   hooks: 'hook',
@@ -48,8 +47,8 @@ export function resourceOf({ path }: Pick<Route, 'path'>, id: string | undefined
   return id !== undefined && ID.test(id) ? `${kind}:${id}` : kind;
 }
 
-/** Refusals that change nothing of what anybody wanted to write: recorded already, or only told to come back. */
-const NOT_RECORDED = ['auth:scope_missing', 'request:rate_limited', 'request:overloaded'] as const;
+/** Refusals that only tell to come back. */
+const NOT_RECORDED = ['request:rate_limited', 'request:overloaded'] as const;
 
 function isRecorded(route: Route, error: unknown): boolean {
   if (!route.write && route.bodyKind !== 'bytes' && route.bodyKind !== 'stream') return false;

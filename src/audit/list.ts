@@ -1,6 +1,7 @@
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
+import { maySee } from '../keys/bound-agent.js';
 import {
   type AuditFilter,
   FIRST_WIDTH_SECONDS,
@@ -109,8 +110,8 @@ interface Found {
  */
 export async function getAudit(ctx: Context, id: string): Promise<AuditEntry> {
   const [time, uuid] = id.split('_');
-  const bound = ctx.principal.agent_id;
-  const { row, old, new: after } = await ctx.db.query<Found>('audit/get', { time, uuid, bound_agent: bound });
-  if (!row || (bound !== undefined && row.agent_id !== bound)) throw new AcervoError('audit:not_found');
+  const bound_agent = ctx.principal.agent_id;
+  const { row, old, new: after } = await ctx.db.query<Found>('audit/get', { time, uuid, bound_agent });
+  if (!row || !maySee(ctx.principal, row)) throw new AcervoError('audit:not_found');
   return { ...publicRow(row), ...(old && { old }), ...(after && { new: after }) };
 }

@@ -87,7 +87,7 @@ export async function settledCursor(db: Database): Promise<string> {
 /**
  * Reads the audit log without ever skipping a committed row, though transactions commit out of the order of their
  * ids: it re-reads the unsettled window and drops what it has seen. Across a resume by cursor, rows may come again,
- * never be missing; consumers apply them by resource and revision. Design section 4, invariant 3.
+ * never be missing; consumers apply them by resource and revision.
  */
 export class AuditReader {
   readonly #db: Database;

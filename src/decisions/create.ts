@@ -2,12 +2,14 @@ import { v7 as uuidv7 } from 'uuid';
 import { auditDraft } from '../audit/draft.js';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
+import { actingAgent } from '../keys/bound-agent.js';
 import { type DocumentVectors, embedDocuments } from '../knowledge/embed.js';
-import { actingAgent, checkMetadata } from '../knowledge/prepare.js';
+import { checkMetadata } from '../knowledge/prepare.js';
 import { splitText } from '../knowledge/split.js';
 import { inTurn } from '../knowledge/store.js';
 import { checkedUnitVector } from '../knowledge/vectors.js';
 import { type DecisionColumns, recorded, writtenColumns } from './columns.js';
+import { requireLinkScopes } from './links.js';
 import { type CreateDecisionInput, MAX_REASONING_BYTES, type StoredDecision } from './schemas.js';
 
 /** More than a reasoning of the largest size is ever cut into. */
@@ -27,7 +29,8 @@ function columnsOf(ctx: Context, input: CreateDecisionInput): DecisionColumns {
 
 /** The reasoning cut into passages, and the vector that the caller brought for the whole of it. */
 function prepared(ctx: Context, { reasoning, vector }: CreateDecisionInput) {
-  const slices = splitText(reasoning, { language: ctx.config.language, maxPassages: MAX_PASSAGES });
+  // Composed, as words of a query come: the index cuts at accents that stand apart.
+  const slices = splitText(reasoning.normalize('NFC'), { language: ctx.config.language, maxPassages: MAX_PASSAGES });
   if (slices.length === 0)
     throw new AcervoError('request:invalid', { faults: [{ path: 'reasoning', message: 'holds no text' }] });
   const passages = slices.map(({ text }, ordinal) => ({ ordinal, text, vector: undefined }));
@@ -40,13 +43,14 @@ function prepared(ctx: Context, { reasoning, vector }: CreateDecisionInput) {
  * from its evidence and to its products. While the embedder is away its vectors are `pending`.
  * @throws AcervoError `decision:id_unavailable`; `knowledge:not_found`, `artifact:not_found` or `session:not_found` for
  *   what is not there or may not be read; `knowledge:metadata_too_large`, `vector:*`, `auth:agent_mismatch`,
- *   `request:invalid`, `request:overloaded`
+ *   `auth:scope_missing` (of links), `request:invalid`, `request:overloaded`
  */
 export async function createDecision(
   ctx: Context,
   input: CreateDecisionInput,
   signal: AbortSignal,
 ): Promise<StoredDecision> {
+  requireLinkScopes(ctx, input);
   const { audit_values, ...params } = await decisionParams(ctx, input, signal);
   const change = {
     query: 'decisions/create',

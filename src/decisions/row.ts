@@ -1,5 +1,7 @@
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
+import { maySee } from '../keys/bound-agent.js';
+import { visibleLinks } from './links.js';
 import type { Decision, DecisionDetail } from './schemas.js';
 
 /** A decision as the database has it, with what stands beside its row. */
@@ -13,8 +15,8 @@ export type DecisionRow = DecisionDetail;
 export async function readDecision(ctx: Context, id: string): Promise<DecisionRow> {
   const bound_agent = ctx.principal.agent_id;
   const row = await ctx.db.query<DecisionRow | undefined | null>('decisions/get', { id, bound_agent });
-  if (!row || (bound_agent !== undefined && row.agent_id !== bound_agent)) throw new AcervoError('decision:not_found');
-  return row;
+  if (!row || !maySee(ctx.principal, row)) throw new AcervoError('decision:not_found');
+  return { ...row, ...visibleLinks(ctx, row) };
 }
 
 /** The columns that clients see in lists and hits: all but the reasoning. */

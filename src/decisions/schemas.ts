@@ -27,12 +27,12 @@ const metadataSchema = z
 const evidenceSchema = z
   .array(idSchema)
   .max(MAX_LINKS)
-  .meta({ description: 'Ids of the documents that it stands on; all must exist.' });
+  .meta({ description: 'Ids of the documents that it stands on; all must exist. Needs knowledge:read.' });
 
 const productsSchema = z
   .array(idSchema)
   .max(MAX_LINKS)
-  .meta({ description: 'Ids of the artifacts that came of it; all must exist.' });
+  .meta({ description: 'Ids of the artifacts that came of it; all must exist. Needs artifacts:read.' });
 
 export const createDecisionSchema = z
   .strictObject({

@@ -6,6 +6,7 @@ import { type ArtifactColumns, readArtifact } from '../artifacts/row.js';
 import { auditDraft } from '../audit/draft.js';
 import type { Context } from '../context.js';
 import { decisionParams } from '../decisions/create.js';
+import { requireLinkScopes } from '../decisions/links.js';
 import type { StoredDecision } from '../decisions/schemas.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import { requireScopes } from '../keys/require-scopes.js';
@@ -66,6 +67,7 @@ export async function execute(
   signal: AbortSignal,
 ): Promise<{ executed: Executed; audit_id: string | undefined }> {
   requireScopesOf(ctx, input);
+  requireLinkScopes(ctx, input.decision ?? {});
   const { answer, audit_id } =
     (await answeredBefore<Written>(ctx.db, ctx.operation)) ?? (await write(ctx, input, signal));
   const { artifact, knowledge, decision } = answer;

@@ -1,11 +1,18 @@
 import { type LookupAddress, lookup as resolve } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import pLimit from 'p-limit';
 
 /** Of all IPv6 addresses only these are handed out for use on the internet (RFC 4291, section 2.4). */
 const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3');
 /** Public by its range, and yet a service of the cloud's own for the machines in it (Azure). */
 const CLOUD_SERVICES = ['168.63.129.16'];
+
+/**
+ * Look-ups at a time. Each takes one of the four threads of libuv for as long as the name server is silent, and files and
+ * all other look-ups of the process need those, too.
+ */
+const MAX_LOOKUPS = 2;
 
 /** An address that hooks may not be sent to, or a name that leads to one. */
 export class ForbiddenAddressError extends Error {}
@@ -41,16 +48,26 @@ type Resolve = (
  * forbidden is forbidden altogether.
  */
 export function guardedLookup(allowPrivate: boolean, resolveHost: Resolve = resolve): LookupFunction {
+  const fewAtATime = pLimit(MAX_LOOKUPS);
   return (host, options, done) => {
     const family = options.family === 'IPv4' ? 4 : options.family === 'IPv6' ? 6 : (options.family ?? 0);
-    resolveHost(host, { all: true, family }, (error, addresses) => {
+    const answered = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => {
       if (error) return done(error, '');
       const forbidden = !allowPrivate && addresses.some(({ address }) => !isPublicAddress(address));
       const [first] = addresses;
       if (forbidden || first === undefined) return done(new ForbiddenAddressError('forbidden address'), '');
       if (options.all) done(null, addresses);
       else done(null, first.address, first.family);
-    });
+    };
+    void fewAtATime(
+      () =>
+        new Promise<void>((resolve) => {
+          resolveHost(host, { all: true, family }, (error, addresses) => {
+            resolve();
+            answered(error, addresses);
+          });
+        }),
+    );
   };
 }
 

@@ -1,6 +1,8 @@
 import type { Attempt } from './sender.js';
 
 const MAX_BACKOFF_MS = 3_600_000;
+/** With its jitter. */
+export const MAX_PAUSE_MS = 1.5 * MAX_BACKOFF_MS;
 /** The longest that a receiver may ask us to wait. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 

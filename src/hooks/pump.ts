@@ -6,7 +6,7 @@ import { readInterest, wants } from '../live/interest.js';
 import { readPosition } from '../live/position.js';
 import { disableHook } from './disable.js';
 import type { HookEvent } from './event.js';
-import { failed, succeeded } from './health.js';
+import { failed, MAX_PAUSE_MS, succeeded } from './health.js';
 import { type EventBatch, Inlet } from './inlet.js';
 import { type Failure, sendInLanes } from './lanes.js';
 import { Progress } from './progress.js';
@@ -141,7 +141,9 @@ export class Pump {
   /** Waits for the next attempt; false when the pump has been stopped meanwhile. */
   async #patience(): Promise<boolean> {
     const { next_attempt_at } = this.#progress.health;
-    const pauseMs = next_attempt_at === undefined ? 0 : next_attempt_at.getTime() - this.#services.clock().getTime();
+    // Never longer than any pause is: the clock that it was written by may have run ahead.
+    const dueMs = next_attempt_at === undefined ? 0 : next_attempt_at.getTime() - this.#services.clock().getTime();
+    const pauseMs = Math.min(dueMs, MAX_PAUSE_MS);
     if (pauseMs > 0) await sleep(pauseMs, undefined, { signal: this.#signal }).catch(() => undefined);
     return !this.#signal.aborted;
   }

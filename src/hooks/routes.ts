@@ -167,6 +167,8 @@ const replayRoute = defineRoute({
 
 const testRoute = defineRoute({
   ...shared,
+  // A retry is to be sent again.
+  write: false,
   bodyKind: 'none',
   maxBodyBytes: 0,
   method: 'POST',

@@ -1,5 +1,6 @@
 import type { Context, Principal, Services } from '../context.js';
 import { AcervoError } from '../errors/error.js';
+import { maySee } from '../keys/bound-agent.js';
 import type { Scope } from '../keys/scopes.js';
 import { KIND_SCOPES, KINDS, type Kind } from '../live/change.js';
 import type { InterestInput } from '../live/interest.js';
@@ -72,8 +73,8 @@ export const followingScopes = ({ scopes }: Pick<Principal, 'scopes'>): Scope[] 
   KINDS.map((kind) => KIND_SCOPES[kind]).filter((scope) => scopes.has(scope));
 
 /** A key sees the hooks that bring nothing but what it may know itself. */
-export function maySeeHook({ agent_id, scopes }: Pick<Principal, 'agent_id' | 'scopes'>, row: HookRow): boolean {
-  return (agent_id === undefined || agent_id === row.agent_id) && row.scopes.every((scope) => scopes.has(scope));
+export function maySeeHook(principal: Pick<Principal, 'agent_id' | 'scopes'>, row: HookRow): boolean {
+  return maySee(principal, row) && row.scopes.every((scope) => principal.scopes.has(scope));
 }
 
 /** A hook, whoever asks; undefined when there is none. @throws AcervoError `database:unavailable` */

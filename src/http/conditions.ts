@@ -11,7 +11,7 @@ export const etagOf = (revision: number): string => `"${revision}"`;
 export function revisionFromIfMatch(headers: Headers): number | undefined {
   const given = headers.get('if-match');
   if (given === null || insistsOnAny(headers)) return undefined;
-  const revision = /^"(\d{1,15})"$/.exec(given.trim())?.[1];
+  const revision = /^"([1-9]\d{0,14})"$/.exec(given.trim())?.[1];
   if (revision === undefined)
     throw new AcervoError('revision:mismatch', { detail: 'If-Match takes one of our ETags.' });
   return Number(revision);

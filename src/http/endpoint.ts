@@ -1,12 +1,13 @@
 import type { Handler } from 'hono';
 import { v7 as uuidv7 } from 'uuid';
 import type { Context, Principal, Services } from '../context.js';
-import { AcervoError } from '../errors/error.js';
-import { authentication, type Gate, requireScope } from './authenticate.js';
+import { AcervoError, isAcervoError } from '../errors/error.js';
+import { requireScopes } from '../keys/require-scopes.js';
+import { authentication, type Gate, recordDenied } from './authenticate.js';
 import { REQUEST_TIMEOUT_MS, withDeadline } from './deadline.js';
 import type { HttpContext, HttpEnv } from './env.js';
 import { oneAtATime, operationOf } from './idempotency.js';
-import { inFlightBound } from './in-flight.js';
+import { inFlightBound, MAX_IN_FLIGHT, MAX_OF_A_KEY } from './in-flight.js';
 import { readInput } from './input.js';
 import { createRateLimit } from './rate-limit.js';
 import { discard, send } from './reply.js';
@@ -28,7 +29,8 @@ const NOBODY: Principal = {
 export function endpoints(services: Services, gate: Gate): (route: Route) => Handler<HttpEnv> {
   const rateLimit = createRateLimit(services.config.rateLimitPerMinute, services.metrics);
   const authenticate = authentication(gate.authenticator, rateLimit, services.metrics);
-  const withinBound = inFlightBound();
+  const ofNode = inFlightBound(MAX_IN_FLIGHT);
+  const ofKey = inFlightBound(MAX_OF_A_KEY);
   const alone = oneAtATime();
 
   const contextOf = (c: HttpContext, principal: Principal): Context => ({
@@ -44,9 +46,7 @@ export function endpoints(services: Services, gate: Gate): (route: Route) => Han
     const principal = await authenticate(c);
     c.set('principal', principal);
     await rateLimit.countRequest(c, principal.key_id);
-    const ctx = contextOf(c, principal);
-    await requireScope(gate, ctx, route);
-    return ctx;
+    return contextOf(c, principal);
   }
 
   async function handled(c: HttpContext, route: Route, ctx: Context, expiry: AbortSignal | undefined): Promise<Reply> {
@@ -58,16 +58,29 @@ export function endpoints(services: Services, gate: Gate): (route: Route) => Han
     return alone(operation, () => route.handler({ ...ctx, operation }, input));
   }
 
-  /** What comes of a request with a key is recorded, also when it comes after the deadline. */
   async function answer(c: HttpContext, route: Route, expiry: AbortSignal | undefined): Promise<Reply> {
     const ctx = await admitted(c, route);
     if (!needsKey(route)) return handled(c, route, ctx, expiry);
+    const work = () => answerToKey(c, route, ctx, expiry);
+    return route.ownBound ? work() : ofKey(ctx.principal.key_id, work);
+  }
+
+  /** What comes of a request with a key is recorded, also when it comes after the deadline. */
+  async function answerToKey(
+    c: HttpContext,
+    route: Route,
+    ctx: Context,
+    expiry: AbortSignal | undefined,
+  ): Promise<Reply> {
     try {
+      if (route.scope !== 'public' && route.scope !== 'own') requireScopes(ctx, [route.scope]);
       const reply = await handled(c, route, ctx, expiry);
       if (reply.status === 200 || reply.status === 206) gate.onRead?.(ctx, route, c.req.param('id'));
       return reply;
     } catch (error) {
-      await gate.onFailed?.(ctx, route, c.req.param('id'), error);
+      // Also of a scope that a handler needs beside the route's.
+      if (isAcervoError(error, 'auth:scope_missing')) await recordDenied(gate, ctx, route);
+      else await gate.onFailed?.(ctx, route, c.req.param('id'), error);
       throw error;
     }
   }
@@ -87,7 +100,7 @@ export function endpoints(services: Services, gate: Gate): (route: Route) => Han
       const work = (expiry?: AbortSignal) =>
         route.scope === 'public' || route.ownBound
           ? answer(c, route, expiry)
-          : withinBound(() => answer(c, route, expiry));
+          : ofNode('node', () => answer(c, route, expiry));
       try {
         const reply =
           route.bodyKind === 'stream' || route.bodyKind === 'bytes'

@@ -7,18 +7,23 @@ import type { Reply } from './route.js';
  * than the database answers at once; further ones would only wait for their deadline.
  */
 export const MAX_IN_FLIGHT = 256;
+/** Of one key: bodies that come slowly must not keep all others out. */
+export const MAX_OF_A_KEY = 192;
 
 /**
- * A door that lets `max` requests in; a place is free again when the work has ended, even past its deadline.
+ * A door that lets `max` requests of each name in; a place is free again when the work has ended, even past its deadline.
  * @throws AcervoError `request:overloaded` from the returned function
  */
-export function inFlightBound(max = MAX_IN_FLIGHT): (work: () => Promise<Reply>) => Promise<Reply> {
-  let inFlight = 0;
-  return async function withinBound(work) {
-    if (inFlight >= max) throw new AcervoError('request:overloaded', { retryAfterSeconds: 1 });
-    inFlight += 1;
+export function inFlightBound(max: number): (name: string, work: () => Promise<Reply>) => Promise<Reply> {
+  const inFlight = new Map<string, number>();
+  return async function withinBound(name, work) {
+    const before = inFlight.get(name) ?? 0;
+    if (before >= max) throw new AcervoError('request:overloaded', { retryAfterSeconds: 1 });
+    inFlight.set(name, before + 1);
     return holdUntilAnswered(() => {
-      inFlight -= 1;
+      const left = (inFlight.get(name) ?? 1) - 1;
+      if (left > 0) inFlight.set(name, left);
+      else inFlight.delete(name);
     }, work);
   };
 }

@@ -12,6 +12,11 @@ import type { HttpEnv } from './env.js';
 const HEADERS_TIMEOUT_MS = 15_000;
 /** A bulk body is read as fast as it is stored: an hour for the largest. Other routes have their own deadline. */
 const REQUEST_TIMEOUT_MS = 3_600_000;
+/**
+ * A connection on which nothing has come or gone for so long ends, though a request is under way: a body that stalls, or
+ * an answer that nobody reads, would hold a place. The longest silence of ours is the wait for a reconcile run, 45 s.
+ */
+const IDLE_TIMEOUT_MS = 120_000;
 /** Longer than the idle time that proxies keep (60 s), so that it is the proxy that closes, never we under its request. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const MAX_HEADER_BYTES = 16_384;
@@ -84,6 +89,7 @@ export async function listen(
       maxHeaderSize: MAX_HEADER_BYTES,
     },
   }) as Server;
+  server.setTimeout(IDLE_TIMEOUT_MS);
   server.on('clientError', refuseConnection);
   server.on('upgrade', (request, socket, head) => {
     const wanted = request.headers.upgrade?.toLowerCase() === 'websocket' && upgrade(request, socket, head);

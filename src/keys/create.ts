@@ -1,6 +1,8 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import { retryConflicts } from '../surreal/retry-conflicts.js';
+import { actingAgent } from './bound-agent.js';
+import { requireScopes } from './require-scopes.js';
 import type { CreateInput, KeyWithToken } from './schemas.js';
 import { newToken } from './token.js';
 
@@ -10,21 +12,6 @@ function expiryOf(input: CreateInput, now: Date): Date | undefined {
   const expiry = new Date(input.expires_at);
   if (expiry > now) return expiry;
   throw new AcervoError('request:invalid', { faults: [{ path: 'expires_at', message: 'is in the past' }] });
-}
-
-/** The agent that the new key is bound to. @throws AcervoError `auth:agent_mismatch` */
-function agentOf({ principal }: Context, wanted: string | undefined): string | undefined {
-  const bound = principal.agent_id;
-  if (bound !== undefined && wanted !== undefined && wanted !== bound) throw new AcervoError('auth:agent_mismatch');
-  return wanted ?? bound;
-}
-
-function requireScopes({ principal }: Context, wanted: readonly CreateInput['scopes'][number][]): void {
-  const missing = wanted.filter((scope) => !principal.scopes.has(scope));
-  if (missing.length > 0)
-    throw new AcervoError('auth:scope_missing', {
-      detail: `This key cannot grant what it lacks: ${missing.join(', ')}.`,
-    });
 }
 
 /** The token cannot be shown again; what helps is to know which key it was. */
@@ -40,6 +27,7 @@ export function namingTheKey(error: unknown, id: string): unknown {
  *   `request:invalid`, `auth:invalid` (the asking key has ended meanwhile)
  */
 export async function createKey(ctx: Context, input: CreateInput): Promise<KeyWithToken> {
+  // No key grants what it lacks.
   requireScopes(ctx, input.scopes);
   const now = ctx.clock();
   const { id, request_digest } = ctx.operation;
@@ -48,7 +36,7 @@ export async function createKey(ctx: Context, input: CreateInput): Promise<KeyWi
     name: input.name,
     prefix,
     scopes: input.scopes,
-    agent_id: agentOf(ctx, input.agent_id),
+    agent_id: actingAgent(ctx, input.agent_id),
     created_at: now,
     expires_at: expiryOf(input, now),
   };

@@ -2,8 +2,10 @@ import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import type { Scope } from './scopes.js';
 
-/** For what a request needs beside the scope of its route. @throws AcervoError `auth:scope_missing` */
+/** @throws AcervoError `auth:scope_missing` */
 export function requireScopes({ principal }: Context, needed: readonly Scope[]): void {
   const missing = needed.filter((scope) => !principal.scopes.has(scope));
-  if (missing.length > 0) throw new AcervoError('auth:scope_missing', { detail: `This needs ${missing.join(', ')}.` });
+  if (missing.length === 0) return;
+  const named = `${missing.length === 1 ? 'scope' : 'scopes'} ${missing.join(', ')}`;
+  throw new AcervoError('auth:scope_missing', { detail: `This needs the ${named}.` });
 }

@@ -1,5 +1,5 @@
 import type { Context } from '../context.js';
-import { AcervoError } from '../errors/error.js';
+import { requireScopes } from '../keys/require-scopes.js';
 import { lineageReader } from './read.js';
 import type { Kind, Lineage, LineageNode } from './schemas.js';
 import { type LineageBounds, walkLineages } from './walk.js';
@@ -25,8 +25,7 @@ export async function withLineages<Found extends Hit>(
   hits: Found[],
   depth: number,
 ): Promise<(Found & { lineage: Lineage })[]> {
-  if (!ctx.principal.scopes.has('lineage:read'))
-    throw new AcervoError('auth:scope_missing', { detail: 'A lineage needs lineage:read.' });
+  requireScopes(ctx, ['lineage:read']);
   const starts = hits.map((hit) => nodeOf(kind, hit));
   const options = { directions: ['up', 'down'] as const, depth, bounds: HIT_BOUNDS };
   const lineages = await walkLineages(lineageReader(ctx), starts, options);

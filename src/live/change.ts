@@ -1,5 +1,6 @@
 import { type AuditRow, isChange } from '../audit/reader.js';
 import type { Principal } from '../context.js';
+import { maySee } from '../keys/bound-agent.js';
 import type { Scope } from '../keys/scopes.js';
 import type { Database } from '../surreal/database.js';
 import { partsOf } from './position.js';
@@ -53,8 +54,8 @@ export async function changesAmong(db: Database, rows: readonly AuditRow[]): Pro
 }
 
 /** May this key know of the change? Its agent's alone when it is bound, and of the kinds that it may read. */
-export function mayKnow({ agent_id, scopes }: Pick<Principal, 'agent_id' | 'scopes'>, change: Change): boolean {
-  return scopes.has(KIND_SCOPES[change.kind]) && (agent_id === undefined || agent_id === change.agent_id);
+export function mayKnow(principal: Pick<Principal, 'agent_id' | 'scopes'>, change: Change): boolean {
+  return principal.scopes.has(KIND_SCOPES[change.kind]) && maySee(principal, change);
 }
 
 const texts = new WeakMap<Change, string>();

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseJson } from '../http/json.js';
+import { filterOfText } from '../search/filter/parse.js';
 import { KINDS } from './change.js';
 
 export const MAX_CHANGES = 1_000;
@@ -37,7 +37,7 @@ export const changesQuerySchema = z.object({
   filter: z
     .string()
     .max(MAX_FILTER_CHARS)
-    .transform((text) => parseJson(Buffer.from(text)))
+    .transform(filterOfText)
     .optional()
     .meta({ description: 'A filter as in search, as JSON, over the columns of the changes.' }),
   columns: z.stringbool().default(false).meta({ description: 'Send the columns that filters look at.' }),

@@ -1,8 +1,9 @@
-import { type ArtifactRow, mayRead, publicArtifact } from '../artifacts/row.js';
+import { type ArtifactRow, publicArtifact } from '../artifacts/row.js';
 import type { Artifact } from '../artifacts/schemas.js';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
+import { maySee } from '../keys/bound-agent.js';
 import { requireScopes } from '../keys/require-scopes.js';
 import { type ChangedSession, changeSession } from './change.js';
 import { readSession } from './row.js';
@@ -17,7 +18,7 @@ const NEEDED = ['artifacts:read'] as const;
 async function requireReadable(ctx: Context, ids: string[]): Promise<void> {
   requireScopes(ctx, NEEDED);
   const rows = await ctx.db.query<ArtifactRow[]>('artifacts/get-many', { ids });
-  const readable = new Set(rows.filter((row) => mayRead(ctx, row)).map(({ id }) => id));
+  const readable = new Set(rows.filter((row) => maySee(ctx.principal, row)).map(({ id }) => id));
   const missing = ids.find((id) => !readable.has(id));
   if (missing !== undefined)
     throw new AcervoError('artifact:not_found', { detail: `There is no artifact ${missing}.` });

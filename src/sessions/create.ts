@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Context } from '../context.js';
-import { actingAgent, checkMetadata } from '../knowledge/prepare.js';
+import { actingAgent } from '../keys/bound-agent.js';
+import { checkMetadata } from '../knowledge/prepare.js';
 import { type ChangedSession, writeSession } from './change.js';
 import type { SessionColumns } from './row.js';
 import type { CreateSessionInput } from './schemas.js';

@@ -1,5 +1,6 @@
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
+import { maySee } from '../keys/bound-agent.js';
 import type { Session, SessionSummary } from './schemas.js';
 
 export type SessionStatus = 'active' | 'paused' | 'completed' | 'failed' | 'abandoned';
@@ -30,17 +31,13 @@ export interface SessionTimes {
 /** A session as the database has it. */
 export type SessionRow = SessionColumns & SessionTimes;
 
-/** A key that is bound to an agent sees only that agent's sessions. */
-export const mayReadSession = (ctx: Context, row: Pick<SessionRow, 'agent_id'>): boolean =>
-  ctx.principal.agent_id === undefined || row.agent_id === ctx.principal.agent_id;
-
 /**
  * A session that this key may read.
  * @throws AcervoError `session:not_found` when there is none, or it belongs to another agent than the key's
  */
 export async function readSession(ctx: Context, id: string): Promise<SessionRow> {
   const row = await ctx.db.query<SessionRow | null | undefined>('sessions/get', { id });
-  if (!row || !mayReadSession(ctx, row)) throw new AcervoError('session:not_found');
+  if (!row || !maySee(ctx.principal, row)) throw new AcervoError('session:not_found');
   return row;
 }
 

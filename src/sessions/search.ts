@@ -1,5 +1,6 @@
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
+import { maySee } from '../keys/bound-agent.js';
 import { checkedUnitVector } from '../knowledge/vectors.js';
 import {
   compileKnn,
@@ -12,7 +13,7 @@ import {
 import { type Filter, SESSION_COLUMNS } from '../search/filter/ast.js';
 import { parseFilter } from '../search/filter/parse.js';
 import { visibleTo } from '../search/plan.js';
-import { mayReadSession, type SessionRow, sessionSummary } from './row.js';
+import { type SessionRow, sessionSummary } from './row.js';
 import { MAX_VECTORS, type SearchSessionsInput, type SessionHit } from './schemas.js';
 
 /** So few sessions, and so few vectors of them, are compared one by one rather than looked for in the index. */
@@ -125,7 +126,7 @@ export async function searchSessions(
   if (found.length === 0) return [];
   type Summary = Omit<SessionRow, 'state'>;
   const rows = await ctx.db.query<Summary[]>('sessions/get-many', { ids: found.map(({ id }) => id) });
-  const readable = new Map(rows.filter((row) => mayReadSession(ctx, row)).map((row) => [row.id, row]));
+  const readable = new Map(rows.filter((row) => maySee(ctx.principal, row)).map((row) => [row.id, row]));
   return found.flatMap(({ id, score, vector_name }) => {
     const row = readable.get(id);
     return row === undefined ? [] : [{ ...sessionSummary(row), score, vector_name }];

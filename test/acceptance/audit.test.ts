@@ -138,6 +138,8 @@ describe.skipIf(unavailable)('the audit log over HTTP', () => {
     expect((await send('PUT', '/v1/artifacts/absent/content', 'bytes')).status).toBe(404);
     expectProblem(await send('POST', '/v1/search', { no: 1 }), 400, 'request:invalid');
     expectProblem(await send('GET', '/v1/knowledge/absent'), 403, 'auth:scope_missing');
+    // A scope beside that of the route.
+    expectProblem(await send('POST', '/v1/search', { query: 'x', lineage: {} }), 403, 'auth:scope_missing');
     const { rows } = await audit.list({ key_id, order: 'asc', from: before });
     expect(
       rows.map(({ action, status, resource, code, agent_id }) => [action, status, resource, code, agent_id]),
@@ -147,6 +149,7 @@ describe.skipIf(unavailable)('the audit log over HTTP', () => {
       ['DELETE', 'FAILURE', 'knowledge:foreign', 'knowledge:not_found', 'clumsy'],
       ['UPDATE', 'FAILURE', 'artifact:absent', 'artifact:not_found', 'clumsy'],
       ['READ', 'DENIED', 'route:GET /v1/knowledge/{id}', 'auth:scope_missing', 'clumsy'],
+      ['READ', 'DENIED', 'route:POST /v1/search', 'auth:scope_missing', 'clumsy'],
     ]);
     expect((await audit.list({ key_id, status: 'FAILURE', action: 'DELETE' })).rows).toHaveLength(1);
     expect((await send('POST', '/v1/knowledge', { content: 'Good now.' }, idempotent)).status).toBe(201);

@@ -53,7 +53,10 @@ describe.skipIf(unavailable)('decisions', () => {
   let decisions: ReturnType<typeof decisionsOf>;
 
   const boundKey = async (agent_id: string) => {
-    const scopes = ['decisions:read', 'decisions:write', 'knowledge:read', 'knowledge:write', 'sessions:write'];
+    const scopes = [
+      ...['decisions:read', 'decisions:write', 'knowledge:read', 'knowledge:write'],
+      ...['artifacts:read', 'sessions:write'],
+    ];
     const made = await product.call<{ token: string }>('POST', '/v1/keys', { name: agent_id, scopes, agent_id });
     expect(made.status, made.text).toBe(201);
     return made.body.token;
@@ -127,6 +130,24 @@ describe.skipIf(unavailable)('decisions', () => {
       });
       expect(await found('approve invoice', 'text')).toEqual(['whole']);
       expect((await found('exceeds order', 'vector'))[0]).toBe('whole');
+    });
+
+    it('without a word of what the key has no scope for', async () => {
+      await created(plain('linked', { evidence: ['k1'], products: ['a1'] }));
+      const make = async (scopes: string[]) => {
+        const made = await product.call<{ token: string }>('POST', '/v1/keys', { name: 'part', scopes });
+        return decisionsOf(product, made.body.token);
+      };
+      const writer = ['decisions:read', 'decisions:write'];
+      const [neither, one] = [await make(writer), await make([...writer, 'knowledge:read'])];
+      expect((await neither.get('linked')).body).toMatchObject({ evidence: [], products: [] });
+      expect((await one.get('linked')).body).toMatchObject({ evidence: ['k1'], products: [] });
+      for (const id of ['k1', 'no-such']) {
+        expectProblem(await neither.post(plain('blind', { evidence: [id] })), 403, 'auth:scope_missing');
+        expectProblem(await neither.post(plain('blind', { products: [id] })), 403, 'auth:scope_missing');
+        expectProblem(await one.patch('linked', { add_products: [id] }), 403, 'auth:scope_missing');
+      }
+      expect((await one.post(plain('seeing', { evidence: ['k1'] }))).status).toBe(201);
     });
 
     it('a long reasoning in passages, found by the words of each', async () => {

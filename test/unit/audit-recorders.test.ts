@@ -73,11 +73,11 @@ describe('the recorder of failures', () => {
     expect(changes.map(({ operation }) => operation.id)).not.toContain('own');
   });
 
-  it('leaves out reads, denials and refusals that only ask to wait', async () => {
+  it('leaves out reads and refusals that only ask to wait', async () => {
     const { ctx, changes } = contextWith(async () => ({}));
     const record = createFailureRecorder();
     await record(ctx, get, 'x', failure);
-    for (const code of ['auth:scope_missing', 'request:rate_limited', 'request:overloaded'] as const)
+    for (const code of ['request:rate_limited', 'request:overloaded'] as const)
       await record(ctx, put, undefined, new AcervoError(code));
     expect(changes).toEqual([]);
   });

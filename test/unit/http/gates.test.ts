@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Gate } from '../../../src/http/authenticate.js';
 import { REQUEST_TIMEOUT_MS } from '../../../src/http/deadline.js';
-import { MAX_IN_FLIGHT } from '../../../src/http/in-flight.js';
+import { MAX_IN_FLIGHT, MAX_OF_A_KEY } from '../../../src/http/in-flight.js';
 import { defineRoute, type Reply } from '../../../src/http/route.js';
 import {
   ALL_KEY,
@@ -309,19 +309,22 @@ describe('bounds', () => {
     expect((await answer).status).toBe(200);
   });
 
-  test('the request after the last place is 503; a probe is answered; places become free again', async () => {
+  test('the request after the last place, of its key or of all, is 503; a probe is answered; places become free again', async () => {
     const { handler, release } = held();
     const waiting = defineRoute({ ...readThing, handler });
     const livez = defineRoute({ ...readThing, scope: 'public', path: '/alive/{id}', bodyKind: 'none' });
     const { app } = fakeApp([waiting, livez]);
-    const get = (path: string) => app.request(path, { headers: bearer() });
-    const inside = Array.from({ length: MAX_IN_FLIGHT }, () => get('/v1/things/abc'));
-    const refused = await get('/v1/things/abc');
-    expect([refused.status, refused.headers.get('retry-after'), await codeOf(refused)]).toEqual([
-      503,
-      '1',
-      'request:overloaded',
-    ]);
+    const get = (path: string, key = ALL_KEY) => app.request(path, { headers: bearer(key) });
+    const isRefused = async (key: string) => {
+      const refused = await get('/v1/things/abc', key);
+      const said = [refused.status, refused.headers.get('retry-after'), await codeOf(refused)];
+      expect(said).toEqual([503, '1', 'request:overloaded']);
+    };
+    const inside = Array.from({ length: MAX_OF_A_KEY }, () => get('/v1/things/abc'));
+    await isRefused(ALL_KEY);
+    const others = MAX_IN_FLIGHT - MAX_OF_A_KEY;
+    inside.push(...Array.from({ length: others }, () => get('/v1/things/abc', READ_KEY)));
+    await isRefused(READ_KEY);
     expect((await get('/alive/abc')).status).toBe(200);
     release();
     expect(new Set((await Promise.all(inside)).map(({ status }) => status))).toEqual(new Set([200]));
