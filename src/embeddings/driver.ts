@@ -47,9 +47,10 @@ export class ProviderError extends Error {
     return this.status === undefined || this.status === 408 || this.status === 429 || this.status >= 500;
   }
 
-  /** Not these texts are refused, but everything: the key, the model or the address must be put right first. */
+  /** Not these texts are refused, but everything: the key, the model or the address (3xx) must be put right first. */
   get refusesAll(): boolean {
-    return this.status !== undefined && [401, 402, 403, 404, 405].includes(this.status);
+    if (this.status === undefined) return false;
+    return this.status < 400 || [401, 402, 403, 404, 405, 410].includes(this.status);
   }
 }
 

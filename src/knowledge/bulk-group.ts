@@ -34,15 +34,21 @@ export function failed(line: number, error: unknown, id?: string): BulkResult {
   return { line, ...(id === undefined ? {} : { id }), status: 'failed', error: told };
 }
 
-/** Does an all-or-nothing line lack the vectors that it insists on? */
-const lacksVectors = ({ required }: Job, vectors: DocumentVectors | undefined): boolean =>
-  required && (vectors?.embedding_status === 'pending' || vectors?.embedding_status === 'failed');
+/** Why an all-or-nothing line lacks the vectors that it insists on; undefined when it does not. */
+function lackOf({ required }: Job, vectors: DocumentVectors | undefined): AcervoError | undefined {
+  if (!required) return undefined;
+  if (vectors?.embedding_status === 'failed') return new AcervoError('embedding:rejected');
+  return vectors?.embedding_status === 'pending'
+    ? new AcervoError('embedding:unavailable', { retryAfterSeconds: 1 })
+    : undefined;
+}
 
 /** Stores one document of a group; an operation of its own, so that a resend inside the SDK applies it once. */
 async function storeJob(ctx: Context, job: Job, vectors: DocumentVectors | undefined): Promise<BulkResult> {
   const { document, required, line } = job;
   try {
-    if (lacksVectors(job, vectors)) throw new AcervoError('embedding:unavailable', { retryAfterSeconds: 1 });
+    const lack = lackOf(job, vectors);
+    if (lack !== undefined) throw lack;
     const operation = { id: uuidv7(), request_digest: '' };
     const stored = await storePrepared(ctx, document, vectors, { operation, required });
     return { line, id: stored.id, status: stored.status === 'unchanged' ? 'unchanged' : 'stored' };
@@ -62,7 +68,7 @@ function namedOnce(jobs: Job[]): Job[] {
 /** A line that is stored already costs no transaction: a whole file sent again is only read. */
 function unchangedJobs(ctx: Context, jobs: Job[], known: ReadonlyMap<string, KnownState>): [Job, BulkResult][] {
   return jobs
-    .filter(({ document }) => isStored(ctx, document, known.get(document.id)))
+    .filter(({ document, required }) => isStored(ctx, document, known.get(document.id), required))
     .map((job) => [job, { line: job.line, id: job.document.id, status: 'unchanged' }]);
 }
 
@@ -74,7 +80,7 @@ function newJobs(jobs: Job[], known: ReadonlyMap<string, unknown>, vectorsOf: Ma
     const { id, passages } = job.document;
     const vectors = vectorsOf.get(job);
     const large = passages.length > LARGE_DOCUMENT_PASSAGES;
-    if (vectors === undefined || known.has(id) || large || lacksVectors(job, vectors)) continue;
+    if (vectors === undefined || known.has(id) || large || lackOf(job, vectors) !== undefined) continue;
     if (sets.length === 0 || passages.length > room) {
       sets.push([]);
       room = TRANSACTION_PASSAGES;
@@ -106,7 +112,9 @@ async function storeGroup(ctx: Context, group: Entry[], signal: AbortSignal): Pr
     ctx,
     jobs.map((job) => job.document),
   );
-  const work = jobs.filter(({ document }) => bringsNewContent(ctx, document, known.get(document.id)));
+  const work = jobs.filter(({ document, required }) =>
+    bringsNewContent(ctx, document, known.get(document.id), required),
+  );
   const made = await embedDocuments(
     ctx,
     work.map((job) => job.document),

@@ -1,5 +1,6 @@
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
+import { maySee } from '../keys/bound-agent.js';
 import type { KnowledgeDocument } from './schemas.js';
 
 /** A row as the database has it. */
@@ -18,8 +19,7 @@ export type KnowledgeRow = KnowledgeDocument & {
  */
 export async function readRow(ctx: Context, id: string): Promise<KnowledgeRow> {
   const row = await ctx.db.query<KnowledgeRow | undefined | null>('knowledge/get', { id });
-  const bound = ctx.principal.agent_id;
-  if (!row || (bound !== undefined && row.agent_id !== bound)) throw new AcervoError('knowledge:not_found');
+  if (!row || !maySee(ctx.principal, row)) throw new AcervoError('knowledge:not_found');
   return row;
 }
 

@@ -1,39 +1,16 @@
 import type { Context } from '../context.js';
-import { digestOf } from '../http/digest.js';
-import { parseJson } from '../http/json.js';
-import { compileList } from '../search/compile.js';
-import { parseFilter } from '../search/filter/parse.js';
-import { visibleTo } from '../search/plan.js';
+import { COLUMNS } from '../search/filter/ast.js';
+import { type ListInput, listRows } from '../search/list-rows.js';
 import { publicDocument } from './get.js';
 import type { KnowledgeDocument } from './schemas.js';
 
-const CURSOR_KIND = 'knowledge';
+const LISTED = { table: 'knowledge_index', columns: COLUMNS, cursorKind: 'knowledge' } as const;
 
-export interface ListInput {
-  /** The filter of a search, as JSON text. */
-  filter?: string | undefined;
-  order: 'asc' | 'desc';
-  limit: number;
-  cursor?: string | undefined;
-}
-
-/**
- * A page of documents in the order of their ids (for ids made here: of their making), without their content.
- * @throws AcervoError `filter:*`, `cursor:*`, `request:malformed_json`
- */
+/** A page of documents, without their content. @throws AcervoError `filter:*`, `cursor:*` */
 export async function listDocuments(
   ctx: Context,
-  { filter: filterText, order, limit, cursor }: ListInput,
+  input: ListInput,
 ): Promise<{ documents: KnowledgeDocument[]; cursor?: string }> {
-  const digest = digestOf([ctx.principal.key_id, filterText, order]);
-  const after = cursor === undefined ? undefined : String(ctx.cursors.verify(CURSOR_KIND, cursor, digest).after);
-  const filter = parseFilter(filterText === undefined ? {} : parseJson(Buffer.from(filterText)));
-  const visible = visibleTo(ctx, filter) ?? filter;
-  // One more than asked for tells whether there is another page.
-  const statement = compileList('knowledge_index', visible, { after, descending: order === 'desc', limit: limit + 1 });
-  const rows = await ctx.db.run<KnowledgeDocument[]>(statement);
-  const documents = rows.slice(0, limit).map(publicDocument);
-  const last = documents.at(-1);
-  const more = rows.length > limit && last !== undefined;
-  return { documents, ...(more ? { cursor: ctx.cursors.sign(CURSOR_KIND, { after: last.id }, digest) } : {}) };
+  const { rows, ...page } = await listRows<KnowledgeDocument>(ctx, LISTED, input);
+  return { documents: rows.map(publicDocument), ...page };
 }

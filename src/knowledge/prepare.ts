@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
+import { actingAgent } from '../keys/bound-agent.js';
 import {
   MAX_CONTENT_BYTES,
   MAX_METADATA_BYTES,
@@ -75,25 +76,21 @@ export function checkMetadata(metadata: Record<string, unknown>): void {
   refuseInexact(metadata, 'metadata');
 }
 
-/** @throws AcervoError `auth:agent_mismatch` when a bound key names another agent */
-export function actingAgent(ctx: Context, named: string | undefined): string | undefined {
-  const bound = ctx.principal.agent_id;
-  if (bound !== undefined && named !== undefined && named !== bound) throw new AcervoError('auth:agent_mismatch');
-  return bound ?? named;
-}
-
+/** In the composed form (NFC), as words of a query come: the index cuts at accents that stand apart. */
 function cut(ctx: Context, input: PutInput, content: string): PreparedPassage[] {
   const { dimensions } = ctx.embedder.space;
   if (input.passages === undefined)
-    return splitText(content, { language: ctx.config.language, maxPassages: MAX_PASSAGES }).map((slice, ordinal) => ({
-      ordinal,
-      text: slice.text,
-      vector: undefined,
-    }));
+    return splitText(content.normalize('NFC'), { language: ctx.config.language, maxPassages: MAX_PASSAGES }).map(
+      (slice, ordinal) => ({
+        ordinal,
+        text: slice.text,
+        vector: undefined,
+      }),
+    );
   if (input.passages.length > MAX_PASSAGES) throw new AcervoError('knowledge:too_many_passages');
   return input.passages.map((passage, ordinal) => ({
     ordinal,
-    text: passage.text,
+    text: passage.text.normalize('NFC'),
     vector:
       passage.vector === undefined
         ? undefined
@@ -101,10 +98,15 @@ function cut(ctx: Context, input: PutInput, content: string): PreparedPassage[] 
   }));
 }
 
+/** Does the text begin with these words? "Artificial" does not begin with "Art". */
+function beginsWith(text: string, words: string): boolean {
+  return text.startsWith(words) && !/^[\p{L}\p{N}\p{M}]/u.test(text.slice(words.length));
+}
+
 /** The title leads the first passage: it is searched and embedded with it, at no cost of a second index. */
 function withTitle(passages: PreparedPassage[], title: string | undefined): PreparedPassage[] {
   const [first, ...rest] = passages;
-  if (first === undefined || title === undefined || title === '' || first.text.startsWith(title)) return passages;
+  if (first === undefined || title === undefined || title === '' || beginsWith(first.text, title)) return passages;
   return [{ ...first, text: `${title}\n\n${first.text}` }, ...rest];
 }
 
@@ -142,7 +144,7 @@ export function prepareDocument(ctx: Context, input: SourcedInput): PreparedDocu
     });
   const metadata = input.metadata ?? {};
   checkMetadata(metadata);
-  const passages = withTitle(cut(ctx, input, content), input.title);
+  const passages = withTitle(cut(ctx, input, content), input.title?.normalize('NFC'));
   if (passages.length === 0)
     throw new AcervoError('request:invalid', { faults: [{ path: 'content', message: 'holds no text' }] });
   refuseLongWords(passages);

@@ -21,20 +21,38 @@ export async function knownStates(ctx: Context, documents: PreparedDocument[]): 
   return new Map(states.map((state) => [state.id, state]));
 }
 
-/** Has it no vectors, and could have some now? Its embedding was refused, or nobody made or brought any before. */
-function lacksVectors(ctx: Context, document: PreparedDocument, { embedding_status }: KnownState): boolean {
+/**
+ * Has it no vectors, and could have some now? Its embedding was refused, nobody made or brought any before, or they are
+ * `required` now and not when their turn comes.
+ */
+function lacksVectors(
+  ctx: Context,
+  document: PreparedDocument,
+  { embedding_status }: KnownState,
+  required: boolean,
+): boolean {
   if (embedding_status === 'none') return ctx.embedder.available || bringsVectors(document);
-  return embedding_status === 'failed';
+  return embedding_status === 'failed' || (required && embedding_status === 'pending');
 }
 
 /** Must the vectors of this document be made? Not when its content is stored already. */
-export function bringsNewContent(ctx: Context, document: PreparedDocument, known: KnownState | undefined): boolean {
-  return known?.content_digest !== document.columns.content_digest || lacksVectors(ctx, document, known);
+export function bringsNewContent(
+  ctx: Context,
+  document: PreparedDocument,
+  known: KnownState | undefined,
+  required: boolean,
+): boolean {
+  return known?.content_digest !== document.columns.content_digest || lacksVectors(ctx, document, known, required);
 }
 
 /** Is exactly this stored? Then there is nothing to write. */
-export function isStored(ctx: Context, document: PreparedDocument, known: KnownState | undefined): boolean {
-  return known?.fingerprint === document.columns.fingerprint && !lacksVectors(ctx, document, known);
+export function isStored(
+  ctx: Context,
+  document: PreparedDocument,
+  known: KnownState | undefined,
+  required: boolean,
+): boolean {
+  return known?.fingerprint === document.columns.fingerprint && !lacksVectors(ctx, document, known, required);
 }
 
 /**
@@ -72,7 +90,7 @@ export async function putDocument(
   if (before !== undefined) return withAuditId(before);
   const document = prepareDocument(ctx, await withSource(ctx, input, signal));
   const required = input.require_embedding ?? false;
-  const isNew = bringsNewContent(ctx, document, (await knownStates(ctx, [document])).get(document.id));
+  const isNew = bringsNewContent(ctx, document, (await knownStates(ctx, [document])).get(document.id), required);
   const [vectors] = isNew ? await embedDocuments(ctx, [document], { required, signal }) : [];
   return storePrepared(ctx, document, vectors, { ...expected, operation: ctx.operation, required });
 }

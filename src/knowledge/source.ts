@@ -1,8 +1,9 @@
 import { addAbortSignal } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { type ArtifactColumns, type ArtifactRow, mayRead, storedVersion } from '../artifacts/row.js';
+import { type ArtifactColumns, type ArtifactRow, storedVersion } from '../artifacts/row.js';
 import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
+import { maySee } from '../keys/bound-agent.js';
 import { requireScopes } from '../keys/require-scopes.js';
 import type { MinioRef, PutInput } from './schemas.js';
 
@@ -15,7 +16,7 @@ const SCOPE = 'artifacts:read';
 async function findArtifact(ctx: Context, id: string): Promise<ArtifactRow | undefined> {
   if (!ctx.principal.scopes.has(SCOPE)) return undefined;
   const row = await ctx.db.query<ArtifactRow | null | undefined>('artifacts/get', { id });
-  return row && mayRead(ctx, row) ? row : undefined;
+  return row && maySee(ctx.principal, row) ? row : undefined;
 }
 
 /** What a document says of its file, so that searches need not ask for it. */

@@ -1,6 +1,8 @@
+import { withArtifacts } from '../artifacts/of-hits.js';
 import { defineRoute, type Route } from '../http/route.js';
+import { requireScopes } from '../keys/require-scopes.js';
 import { KNOWLEDGE } from '../knowledge/corpus.js';
-import { searchAnswerSchema, searchSchema } from './schemas.js';
+import { searchAnswerSchema, searchDocumentsSchema } from './schemas.js';
 import { search } from './search.js';
 
 const searchRoute = defineRoute({
@@ -13,7 +15,7 @@ const searchRoute = defineRoute({
   description:
     'Never shorter than `limit` while more documents match, unless `plan.incomplete` says so; `plan` says how the search ' +
     'was made.',
-  body: searchSchema,
+  body: searchDocumentsSchema,
   bodyKind: 'json',
   maxBodyBytes: 1_000_000,
   write: false,
@@ -30,7 +32,12 @@ const searchRoute = defineRoute({
     'cursor:invalid',
     'cursor:expired',
   ],
-  handler: async (ctx, { body, signal }) => ({ status: 200, body: await search(ctx, KNOWLEDGE, body, signal) }),
+  handler: async (ctx, { body: { artifacts, ...question }, signal }) => {
+    if (artifacts !== undefined) requireScopes(ctx, ['artifacts:read']);
+    const found = await search(ctx, KNOWLEDGE, question, signal);
+    if (artifacts === undefined) return { status: 200, body: found };
+    return { status: 200, body: { ...found, hits: await withArtifacts(ctx, found.hits, artifacts) } };
+  },
 });
 
 export const searchRoutes: Route[] = [searchRoute];

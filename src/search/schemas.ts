@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { artifactSchema } from '../artifacts/schemas.js';
 import { MAX_BODY_CURSOR_CHARS } from '../http/cursor.js';
 import { documentSchema } from '../knowledge/schemas.js';
 import { lineageSchema, MAX_HIT_DEPTH } from '../lineage/schemas.js';
@@ -12,88 +13,91 @@ export const MAX_CANDIDATES = 1_000;
 const weightSchema = z.number().min(0).max(1000);
 const fusionSchema = z.enum(['auto', 'rrf', 'weighted']);
 
-export const searchSchema = z
-  .strictObject({
-    query: z
-      .string()
-      .min(1)
-      .max(10_000)
-      .optional()
-      .meta({ description: 'Words, or a sentence.', example: 'coral reef' }),
-    vector: z
-      .array(z.number())
-      .min(1)
-      .max(4096)
-      .optional()
-      .meta({ description: 'float[dimensions]; without it the query is embedded here.' }),
-    mode: z
-      .enum(['hybrid', 'vector', 'text'])
-      .optional()
-      .meta({ description: 'Default: hybrid where there are words and a vector, else the one that there is.' }),
-    fusion: fusionSchema.default('auto').meta({
+/** What a search over documents and one over decisions take. */
+export const searchSchema = z.strictObject({
+  query: z.string().min(1).max(10_000).optional().meta({ description: 'Words, or a sentence.', example: 'coral reef' }),
+  vector: z
+    .array(z.number())
+    .min(1)
+    .max(4096)
+    .optional()
+    .meta({ description: 'float[dimensions]; without it the query is embedded here.' }),
+  mode: z
+    .enum(['hybrid', 'vector', 'text'])
+    .optional()
+    .meta({ description: 'Default: hybrid where there are words and a vector, else the one that there is.' }),
+  fusion: fusionSchema.default('auto').meta({
+    description:
+      'How hybrid joins its two lists: by rank (`rrf`), by scores stretched to 0 … 1 (`weighted`), or by scores in ' +
+      'standard deviations (`auto`), with weights that come from how far vectors and words can be trusted in this ' +
+      'corpus and for this query. All pages of an answer have the weights of the first.',
+  }),
+  weights: z.strictObject({ vector: weightSchema, text: weightSchema }).optional().meta({
+    description: 'Default .6 / .4 for weighted, 1 / 1 for rrf. With auto they stand in for those that it would find.',
+  }),
+  filter: filterSchema.optional(),
+  match: z
+    .enum(['any', 'all'])
+    .default('any')
+    .meta({ description: 'Does a passage hold any of the words, or all of them?' }),
+  require: z
+    .array(z.enum(['text', 'vector']))
+    .max(2)
+    .optional()
+    .meta({ description: 'Legs in which a hit must match; both: an intersection.' }),
+  min_score: z
+    .number()
+    .min(-1)
+    .max(1)
+    .optional()
+    .meta({ description: 'Cosine below which a vector does not match; .75 is a usual choice.' }),
+  limit: z.int().min(1).max(MAX_LIMIT).default(10),
+  candidates: z
+    .int()
+    .min(1)
+    .max(MAX_CANDIDATES)
+    .optional()
+    .meta({ description: 'Depth of each leg before fusion; default 50, or three times the limit.' }),
+  lineage: z
+    .strictObject({ depth: z.int().min(1).max(MAX_HIT_DEPTH).default(MAX_HIT_DEPTH) })
+    .optional()
+    .meta({
       description:
-        'How hybrid joins its two lists: by rank (`rrf`), by scores stretched to 0 … 1 (`weighted`), or by scores in ' +
-        'standard deviations (`auto`), with weights that come from how far vectors and words can be trusted in this ' +
-        'corpus and for this query. All pages of an answer have the weights of the first.',
+        'With each hit what led to it and what came of it, so many edges away: its file and session, the decisions ' +
+        'that it supports and their outcomes. Needs lineage:read.',
     }),
-    weights: z.strictObject({ vector: weightSchema, text: weightSchema }).optional().meta({
-      description: 'Default .6 / .4 for weighted, 1 / 1 for rrf. With auto they stand in for those that it would find.',
+  after: z
+    .string()
+    .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z_[0-9a-f-]{36}$/, 'must be an audit_id')
+    .optional()
+    .meta({
+      description:
+        'The audit_id of a write: the search sees that write, whichever node made it. Without it a search sees what ' +
+        'its own node has written, and what others have within a second.',
     }),
-    filter: filterSchema.optional(),
-    match: z
-      .enum(['any', 'all'])
-      .default('any')
-      .meta({ description: 'Does a passage hold any of the words, or all of them?' }),
-    require: z
-      .array(z.enum(['text', 'vector']))
-      .max(2)
-      .optional()
-      .meta({ description: 'Legs in which a hit must match; both: an intersection.' }),
-    min_score: z
-      .number()
-      .min(-1)
-      .max(1)
-      .optional()
-      .meta({ description: 'Cosine below which a vector does not match; .75 is a usual choice.' }),
-    limit: z.int().min(1).max(MAX_LIMIT).default(10),
-    candidates: z
-      .int()
-      .min(1)
-      .max(MAX_CANDIDATES)
-      .optional()
-      .meta({ description: 'Depth of each leg before fusion; default 50, or three times the limit.' }),
-    lineage: z
-      .strictObject({ depth: z.int().min(1).max(MAX_HIT_DEPTH).default(MAX_HIT_DEPTH) })
-      .optional()
-      .meta({
-        description:
-          'With each hit what led to it and what came of it, so many edges away: its file and session, the decisions ' +
-          'that it supports and their outcomes. Needs lineage:read.',
-      }),
-    after: z
-      .string()
-      .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z_[0-9a-f-]{36}$/, 'must be an audit_id')
-      .optional()
-      .meta({
-        description:
-          'The audit_id of a write: the search sees that write, whichever node made it. Without it a search sees what ' +
-          'its own node has written, and what others have within a second.',
-      }),
-    cursor: z
-      .string()
-      .max(MAX_BODY_CURSOR_CHARS)
-      .optional()
-      .meta({
-        description:
-          'From the page before, with all else as it was there. What earlier pages gave is not given again, and nothing is ' +
-          'left out for what was deleted or changed since. It grows with each page, to 11 000 characters.',
-      }),
-    highlight: z.boolean().default(false).meta({ description: 'Mark the words in the passages with <b>.' }),
-    explain: z.boolean().default(false).meta({ description: 'Add the statements, counts and times to the plan.' }),
-  })
-  .meta({ id: 'SearchInput' });
+  cursor: z
+    .string()
+    .max(MAX_BODY_CURSOR_CHARS)
+    .optional()
+    .meta({
+      description:
+        'From the page before, with all else as it was there. What earlier pages gave is not given again, and nothing is ' +
+        'left out for what was deleted or changed since. It grows with each page, to 11 000 characters.',
+    }),
+  highlight: z.boolean().default(false).meta({ description: 'Mark the words in the passages with <b>.' }),
+  explain: z.boolean().default(false).meta({ description: 'Add the statements, counts and times to the plan.' }),
+});
 
 export type SearchInput = z.output<typeof searchSchema>;
+
+export const searchDocumentsSchema = searchSchema
+  .extend({
+    artifacts: z
+      .strictObject({ presign: z.boolean().default(true).meta({ description: 'With a download URL each.' }) })
+      .optional()
+      .meta({ description: 'With each hit that names a file, the file as it is now. Needs artifacts:read.' }),
+  })
+  .meta({ id: 'SearchInput' });
 
 const scoreSchema = z.number();
 
@@ -108,7 +112,19 @@ export const matchFields = {
   lineage: lineageSchema.optional().meta({ description: 'When it was asked for; at most 50 nodes and 100 edges.' }),
 };
 
-export const hitSchema = documentSchema.extend(matchFields).meta({ id: 'SearchHit' });
+const artifactOfHitSchema = artifactSchema
+  .extend({
+    download: z
+      .object({ url: z.string(), expires_at: z.iso.datetime() })
+      .optional()
+      .meta({ description: 'Of what is stored: needs no key, until it expires.' }),
+  })
+  .meta({ id: 'HitArtifact' });
+
+export const hitSchema = documentSchema
+  .extend(matchFields)
+  .extend({ artifact: artifactOfHitSchema.optional().meta({ description: 'When `artifacts` was asked for.' }) })
+  .meta({ id: 'SearchHit' });
 
 export type Hit<Document> = Document & z.output<z.ZodObject<typeof matchFields>>;
 

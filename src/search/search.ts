@@ -71,7 +71,8 @@ export async function search<Document extends Searchable>(
   const span = { given: bookmark.given, limit: input.limit };
   const { hits, ranking, more, gaveUp } = await readPage(ctx, corpus, request, span, signal);
   const ids = hits.map(({ id }) => id);
-  const weights = request.fusion === 'auto' ? ranking.weights : undefined;
+  // Not those of words alone while the embedder is away: it may be back for the next page.
+  const weights = request.fusion === 'auto' && request.mode === 'hybrid' ? ranking.weights : undefined;
   return {
     hits: input.lineage === undefined ? hits : await withLineages(ctx, corpus.kind, hits, input.lineage.depth),
     ...(more ? { cursor: bookmark.next(ids, weights) } : {}),

@@ -56,7 +56,8 @@ export function queryWords(query: string, language: Language): string[] {
   for (const [token] of query.normalize('NFC').matchAll(TOKEN)) {
     const isContraction = stopWords.has(keyOf(token));
     for (const part of token.split(/['’]/u)) {
-      const word = part.toLowerCase().normalize('NFC');
+      // "İ" becomes two in lowercase, and the index would cut there.
+      const word = part.toLowerCase().normalize('NFC').replaceAll('i\u0307', 'i');
       const key = foldAccents(word);
       const into = isContraction || stopWords.has(key) ? dropped : words;
       // A lone accent folds to nothing; a lone "ь" would be looked up as a punctuation mark.

@@ -38,7 +38,7 @@ function writeWhole(file: string, text: string): void {
 
 /**
  * Makes the directory of an embedded database, readable by its owner alone, and refuses one that a newer engine has
- * written: there is no way back (facts: 3.0.2 fails on what 3.3.5 has opened).
+ * written: there is no way back (3.0.2 fails on what 3.3.5 has opened).
  * @param version of the engine that is about to open it
  * @returns `mark`, to be called once the engine has opened it: from then on older engines are refused
  * @throws DataDirectoryError

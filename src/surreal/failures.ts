@@ -58,7 +58,7 @@ export function classify(error: unknown): Failure {
 
 /**
  * The cause of a failed transaction: the first error that is not an echo of another one. `db.query()` would reject
- * with the first error, which is an echo (facts, measured on both engines).
+ * with the first error, which is an echo (measured on both engines).
  */
 export function causeOf(responses: QueryResponse[]): Failure | undefined {
   const errors = responses.flatMap((response) => (response.success ? [] : [response.error]));

@@ -3,12 +3,13 @@ import type { Config } from '../config.js';
 import type { EmbeddingSpace } from '../embeddings/port.js';
 import { connect, explained } from './connection.js';
 import type { Database, EngineInfo } from './database.js';
+import { isServer } from './link.js';
 import { type Placeholders, readQueries } from './query-files.js';
 import { applySchema } from './schema.js';
 import { type DatabaseEvents, SessionDatabase } from './session-database.js';
 
 /** A directory that is in use never opens and never says so: this is how long to wait before saying it. */
-const OPEN_TIMEOUT_MS = 15_000;
+const DIRECTORY_TIMEOUT_MS = 15_000;
 /** An index that is defined over what is there already takes 2 ms for each vector as HNSW, 9 as DISKANN (measured). */
 const SCHEMA_TIMEOUT_MS = 3_600_000;
 
@@ -52,13 +53,13 @@ export async function openDatabases(
   space: EmbeddingSpace,
   events: DatabaseEvents = {},
 ): Promise<OpenDatabases> {
-  const connection = await connect({ ...config.database, timeoutMs: OPEN_TIMEOUT_MS });
-  const { namespace, database } = config.database;
+  const { namespace, database, url, timeoutMs } = config.database;
+  const connection = await connect({ ...config.database, timeoutMs: isServer(url) ? timeoutMs : DIRECTORY_TIMEOUT_MS });
   const values = placeholdersOf(config, space);
   const options = {
     queries: readQueries(values),
     vectorIndex: vectorIndexOf(config.vectorIndex.kind),
-    timeoutMs: config.database.timeoutMs,
+    timeoutMs,
     operationTtlSeconds: config.idempotencyTtlSeconds,
     events,
   };
@@ -75,7 +76,7 @@ export async function openDatabases(
   const applied = await applySchema(control, defined, { scope: database, values, holder: randomUUID() }).catch(
     (error) => {
       // What a newer engine wrote opens, and fails when it is read.
-      throw explained(error, config.database.url);
+      throw explained(error, url);
     },
   );
   return { db, control, applied, close: () => connection.close() };

@@ -70,7 +70,7 @@ async function attempt(db: SessionDatabase, text: string, params: Record<string,
 }
 
 /**
- * Runs a change as one `BEGIN … COMMIT`: operation id, data, audit row. Design section 4, invariants 2, 3 and 7.
+ * Runs a change as one `BEGIN … COMMIT`: operation id, data, audit row.
  * A conflict runs the whole of it again. A connection that breaks leaves the outcome unknown; the operation id makes
  * the second run find the first one's answer.
  */

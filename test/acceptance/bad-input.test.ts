@@ -265,7 +265,7 @@ describe.skipIf(unavailable)('bad input', () => {
       expectProblem(await product.call('GET', '/v1/knowledge?__proto__=1'), 400, 'request:forbidden_key');
       expectProblem(await product.call('GET', '/v1/knowledge/kept?x=1'), 400, 'request:invalid');
       expectProblem(await product.call('DELETE', '/v1/knowledge/kept?force=true'), 400, 'request:invalid');
-      expectProblem(await product.call('GET', '/v1/knowledge?filter=%7B'), 400, 'request:malformed_json');
+      expectProblem(await product.call('GET', '/v1/knowledge?filter=%7B'), 400, 'filter:invalid');
       expectProblem(await product.call('GET', '/v1/knowledge?filter=%ff'), 400, 'request:malformed_utf8');
     });
 

@@ -119,6 +119,11 @@ describe.skipIf(unavailable).each(['openai', 'gemini'] as const)('the embedder %
       status: 503,
     });
 
+    // Stored without its vectors, it is not what is asked for now.
+    const waiting = { id: 'late', content: 'lighthouse keepers write long letters', require_embedding: true };
+    const unready = await product.call('POST', '/v1/knowledge', waiting);
+    expect(unready.body, unready.text).toMatchObject({ status: 503, code: 'embedding:unavailable' });
+
     provider.behave('ok');
     await ready(product, 'late');
     expect((await get(product, 'late')).revision).toBe(2);
@@ -139,6 +144,11 @@ describe.skipIf(unavailable).each(['openai', 'gemini'] as const)('the embedder %
     const required = await product.call('POST', '/v1/knowledge', { ...document, id: 'never', require_embedding: true });
     expect(required.body, required.text).toMatchObject({ status: 502, code: 'embedding:rejected', retryable: false });
     expect((await product.call('GET', '/v1/knowledge/never')).status).toBe(404);
+    const line = JSON.stringify({ ...document, id: 'never', require_embedding: true });
+    const headers = { 'content-type': 'application/x-ndjson' };
+    const bulk = await product.call('POST', '/v1/knowledge/bulk', `${line}\n`, { headers });
+    const error = { code: 'embedding:rejected', retryable: false };
+    expect(JSON.parse(bulk.text)).toMatchObject({ id: 'never', status: 'failed', error });
 
     provider.behave('ok');
     expect(await post(product, document, 200)).toMatchObject({ embedding_status: 'ready', status: 'updated' });

@@ -7,6 +7,7 @@ interface Stored {
 }
 interface Hit {
   id: string;
+  artifact?: { id: string; status: string; download?: { url: string; expires_at: string } };
   minio_ref?: { name: string; size_bytes: number; content_type: string; version_id: string };
   passages: { text: string }[];
 }
@@ -115,6 +116,40 @@ describe.skipIf(unavailable)('knowledge from files', () => {
     expect(listed.body.artifacts.map(({ name }) => name)).toEqual(['large-2024.txt']);
     expect(await objectRequests()).toBe(before);
     expect(before).toBeGreaterThan(0);
+  });
+
+  test('a search brings the files of its hits, with URLs that download them', async () => {
+    const artifact = await file('heron.txt', 'text/plain', 'The heron stands still.');
+    await learn({ id: 'heron', artifact_id: artifact });
+    await learn({ id: 'heron-label', artifact_id: 'kept-elsewhere', content: 'A heron of elsewhere.' });
+    const hits = await search({ query: 'heron', mode: 'text', artifacts: {} });
+    const found = new Map(hits.map((hit) => [hit.id, hit.artifact]));
+    expect([...found.keys()].sort()).toEqual(['heron', 'heron-label']);
+    expect(found.get('heron-label')).toBeUndefined();
+    expect(found.get('heron')).toMatchObject({ id: artifact, status: 'stored', name: 'heron.txt', size_bytes: 23 });
+    const { url, expires_at } = found.get('heron')!.download!;
+    expect(await (await fetch(url)).text()).toBe('The heron stands still.');
+    expect(Date.parse(expires_at)).toBeGreaterThan(Date.now());
+    const before = await objectRequests();
+    const plain = await search({ query: 'heron stands', mode: 'text', match: 'all', artifacts: { presign: false } });
+    expect(plain[0]!.artifact).not.toHaveProperty('download');
+    expect((await search({ query: 'heron', mode: 'text' }))[0]).not.toHaveProperty('artifact');
+    expect(await objectRequests()).toBe(before);
+
+    const make = async (body: object) => (await product.call<{ token: string }>('POST', '/v1/keys', body)).body.token;
+    const blind = await make({ name: 'blind', scopes: ['search:read'] });
+    const refused = await product.call('POST', '/v1/search', { query: 'heron', artifacts: {} }, { key: blind });
+    expect([refused.status, refused.body.code]).toEqual([403, 'auth:scope_missing']);
+    const scopes = ['search:read', 'artifacts:read', 'knowledge:write'];
+    const bound = await make({ name: 'bound', scopes, agent_id: 'fisher' });
+    await learn({ id: 'heron-own', artifact_id: artifact, content: 'My own heron.' }, { key: bound });
+    const seen = await product.call<{ hits: Hit[] }>(
+      'POST',
+      '/v1/search',
+      { query: 'heron', artifacts: {} },
+      { key: bound },
+    );
+    expect(seen.body.hits.map(({ id, artifact }) => [id, artifact])).toEqual([['heron-own', undefined]]);
   });
 
   test('a document that brings its text is linked to the file, and an unknown file is a label', async () => {

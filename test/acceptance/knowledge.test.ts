@@ -138,6 +138,17 @@ describe.skipIf(unavailable)('knowledge', () => {
       expect(await withWords(product, 'zanthoxylum')).toEqual([]);
     });
 
+    it('leads with its title, unless the text does: not for the first letters of a longer word', async () => {
+      await api.post({ id: 'begins', title: 'Murre', content: 'Murrelets plunge.' });
+      expect(await withWords(product, 'murre')).toEqual(['begins']);
+      const { hits } = (await api.search({ query: 'murre', mode: 'text' })).body;
+      expect(hits[0]!.passages).toEqual([{ ordinal: 0, text: 'Murre\n\nMurrelets plunge.' }]);
+      await api.post({ id: 'begins', title: 'Murrelets', content: 'Murrelets plunge.' });
+      expect((await api.search({ query: 'murrelets', mode: 'text' })).body.hits[0]!.passages).toEqual([
+        { ordinal: 0, text: 'Murrelets plunge.' },
+      ]);
+    });
+
     it('takes passages of the caller as they are', async () => {
       const passages = [{ text: 'Godwits fly far.' }, { text: 'Knots gather.' }, { text: 'Plovers run.' }];
       const stored = await api.post({ id: 'sliced', passages });
@@ -221,7 +232,8 @@ describe.skipIf(unavailable)('knowledge', () => {
 
     it('keeps If-Match: only the current revision is changed', async () => {
       const input = { id: 'match', content: 'Dunlins flock.' };
-      expectProblem(await api.post(input, { 'if-match': '"1"' }), 412, 'revision:mismatch');
+      for (const tag of ['"1"', '"0"'])
+        expectProblem(await api.post(input, { 'if-match': tag }), 412, 'revision:mismatch');
       expect((await api.get('match')).status).toBe(404);
       await api.post(input);
       expect((await api.patch('match', { metadata: { v: 2 } }, { 'if-match': '"1"' })).body.revision).toBe(2);
@@ -344,6 +356,7 @@ describe.skipIf(unavailable)('knowledge', () => {
 
     it('filters, and shows rows without their content', async () => {
       const query = JSON.stringify({ 'metadata.series': 'list', id: { $in: ['list-001', 'list-002', 'swap'] } });
+      for (const text of ['{', '', 'x']) expectProblem(await api.list({ filter: text }), 400, 'filter:invalid');
       const { documents } = (await api.list({ filter: query })).body;
       expect(documents.map(({ id }) => id)).toEqual(['list-001', 'list-002']);
       const { content: _, ...row } = (await api.get('list-001')).body;
@@ -517,6 +530,8 @@ describe.skipIf(unavailable)('knowledge with vectors of the caller', () => {
     expect(await Promise.all([2, 3, 4, 5].map(near))).toEqual([['parts'], [], [], []]);
     await api.post({ id: 'parts', content: 'without any vector' });
     expect((await api.get('parts')).body.embedding_status).toBe('none');
+    expect((await api.patch('parts', { title: 'Still without' })).body).toMatchObject({ status: 'updated' });
+    expect((await api.get('parts')).body).toMatchObject({ title: 'Still without', embedding_status: 'none' });
     expect(await near(2)).toEqual([]);
     expect(await withWords(product, 'without vector')).toEqual(['parts']);
   });

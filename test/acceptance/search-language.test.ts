@@ -49,12 +49,20 @@ describe.skipIf(unavailable)('an English library', () => {
     url: 'See https://docs.example.org/api/v2?page=3#top now',
     path: 'Edit /etc/nginx/nginx.conf and C:\\\\temp\\\\log.txt',
     number: 'It costs 1,234.50 dollars or 99%.',
+    decomposed: 'Fiance\u0301s danc\u0327ando',
+    turkish: 'The bridges of İstanbul',
   });
 
   it('stems', async () => {
     for (const query of ['run', 'runs', 'running', 'RUNNING']) expect(await find(query)).toEqual(['runner', 'running']);
     expect(await find('fish')).toEqual(['reef']);
     expect(await find('reefs')).toEqual(['reef']);
+  });
+
+  it('finds what was stored with its accents apart, and letters that become two in lowercase', async () => {
+    for (const query of ['fiancés', 'fiance\u0301s', 'dançando', 'dancando'])
+      expect(await find(query)).toEqual(['decomposed']);
+    for (const query of ['İstanbul', 'Istanbul', 'istanbul']) expect(await find(query, 'all')).toEqual(['turkish']);
   });
 
   it('is blind to accents both ways', async () => {

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../errors/codes.js';
-import { AcervoError, type Fault } from '../../errors/error.js';
+import { AcervoError, type Fault, isAcervoError } from '../../errors/error.js';
+import { parseJson } from '../../http/json.js';
 import { COLUMNS, type ColumnTable, type Filter, type FilterPath, SESSION_COLUMNS } from './ast.js';
 import { readCondition } from './condition.js';
 
@@ -32,6 +33,17 @@ class Reader {
     if (this.conditions <= MAX_CONDITIONS) return;
     const message = `A filter has at most ${MAX_CONDITIONS} conditions.`;
     throw new AcervoError('filter:invalid', { detail: message, faults: [{ path: 'filter', message }] });
+  }
+}
+
+/** A filter that came as JSON text, in a query string. @throws AcervoError `filter:invalid`, and those of `parseJson` */
+export function filterOfText(text: string): unknown {
+  try {
+    return parseJson(Buffer.from(text));
+  } catch (error) {
+    if (!isAcervoError(error, 'request:malformed_json')) throw error;
+    const message = 'Must be JSON.';
+    throw new AcervoError('filter:invalid', { detail: `filter: ${message}`, faults: [{ path: 'filter', message }] });
   }
 }
 
@@ -97,7 +109,12 @@ function readPathConditions(reader: Reader, key: string, value: unknown, at: str
   const path = readPath(reader.columns, key);
   if (path === undefined) {
     reader.countCondition();
-    reader.fault('filter:unknown_path', at, `Must be one of ${Object.keys(reader.columns).join(', ')} or metadata.…`);
+    const known = Object.keys(reader.columns).join(', ');
+    reader.fault(
+      'filter:unknown_path',
+      at,
+      `Must be one of ${known} or metadata.<path>, of keys that are ${SEGMENT.source.slice(1, -1)}`,
+    );
     return [];
   }
   const operators = isObject(value) ? Object.entries(value) : [['$eq', value] as const];
