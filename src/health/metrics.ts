@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { EmbeddingUsage } from '../embeddings/port.js';
+import { unusedYet } from '../embeddings/usage.js';
 
 type RequestLabel = 'method' | 'route' | 'status';
 
@@ -46,11 +47,9 @@ export interface Metrics {
   hooksLag: Gauge;
 }
 
-export const NO_EMBEDDING_USAGE: EmbeddingUsage = { requests: 0, failures: 0, retries: 0, texts: 0, tokens: 0 };
-
 const EMBEDDING_COUNTERS: [keyof EmbeddingUsage, string][] = [
   ['requests', 'Requests to the embedding provider.'],
-  ['failures', 'Embedding calls that failed after all retries.'],
+  ['failures', 'Requests to the embedding provider that brought no usable answer.'],
   ['retries', 'Requests to the embedding provider that were sent again.'],
   ['texts', 'Texts embedded.'],
   ['tokens', 'Tokens embedded, as the provider reports them or estimated.'],
@@ -74,7 +73,7 @@ function registerEmbedding(registers: Registry[], usage: EmbeddingUsage): void {
  * The metrics of one node.
  * @param embeddingUsage the embedder's live counters
  */
-export function createMetrics(embeddingUsage: EmbeddingUsage = NO_EMBEDDING_USAGE): Metrics {
+export function createMetrics(embeddingUsage: EmbeddingUsage = unusedYet()): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });

@@ -66,7 +66,6 @@ export const statusSchema = z
   .object({ run: reportSchema.nullable().meta({ description: 'The last that was finished.' }), running: z.boolean() })
   .meta({ id: 'ReconcileStatus' });
 
-export type FindingKind = z.output<typeof kindSchema>;
 export type Finding = z.output<typeof findingSchema>;
 export type ReconcileReport = z.output<typeof reportSchema>;
 export type ReconcileStatus = z.output<typeof statusSchema>;

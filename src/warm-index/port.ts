@@ -16,7 +16,7 @@ export interface WarmReport extends Partial<Measure> {
   max_memory_bytes?: number;
 }
 
-/** The warm index, as searches and writes see it. Design section 8. */
+/** The warm index, as searches and writes see it. */
 export interface WarmIndex {
   /** What both legs of a search find; undefined when the database is to answer. Never throws. */
   legs(request: SearchRequest, depth: number): Promise<BothLegs | undefined>;

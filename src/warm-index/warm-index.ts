@@ -1,10 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
-import type { Metrics } from '../health/metrics.js';
 import type { LegResult } from '../search/leg.js';
 import type { BothLegs } from '../search/legs/both.js';
 import type { SearchRequest } from '../search/plan.js';
-import type { Database } from '../surreal/database.js';
 import { staleOf } from './follower.js';
 import type { WarmIndex, WarmReport } from './port.js';
 import type { ReplicaLeg } from './replica.js';
@@ -19,21 +16,15 @@ const RESTART_MS = [1_000, 5_000, 30_000, 60_000];
 /** After a session that was ready for so long the shortest pause comes again. */
 const STEADY_MS = 60_000;
 
-export interface WarmIndexOptions extends Omit<SessionOptions, 'onEnd'> {
-  db: Database;
-  metrics: Metrics;
-  log: Logger;
-}
-
 /** Runs one session of the index after the other: when its thread ends, a new one is built, and the database answers meanwhile. */
 export class InProcessWarmIndex implements WarmIndex {
-  readonly #options: WarmIndexOptions;
+  readonly #options: SessionOptions;
   #session: Session | undefined;
   #closed = false;
   #wake = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor(options: WarmIndexOptions) {
+  constructor(options: SessionOptions) {
     this.#options = options;
   }
 
