@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Services } from './context.js';
+import { startRounds } from './rounds.js';
 import { withLease } from './surreal/lease.js';
 
 const PAGE_ROWS = 500;
@@ -23,31 +24,12 @@ export async function sweepOperations({ db, control }: Pick<Services, 'db' | 'co
   return swept ?? 0;
 }
 
-/**
- * Sweeps now and then every `intervalMs`, until stopped. A sweep that failed is logged; the next one tries again.
- * @returns stop; resolves when the sweep under way has ended
- */
+/** Sweeps now and then every `intervalMs`, until stopped; see `startRounds`. */
 export function startSweep(services: Services, intervalMs: number): () => Promise<void> {
   const holder = randomUUID();
-  let sweeping: Promise<void> | undefined;
-  const sweep = async () => {
-    try {
-      const operations = await sweepOperations(services, holder);
-      if (operations > 0) services.log.info({ operations }, 'old operations were forgotten');
-    } catch (error) {
-      services.log.warn({ err: error }, 'old operations could not be forgotten; the next sweep tries again');
-    } finally {
-      sweeping = undefined;
-    }
-  };
-  const next = () => {
-    // One that takes longer than the interval is not overtaken.
-    sweeping ??= sweep();
-  };
-  next();
-  const timer = setInterval(next, intervalMs);
-  return async () => {
-    clearInterval(timer);
-    await sweeping;
-  };
+  const failed = 'old operations could not be forgotten; the next sweep tries again';
+  return startRounds(services.log, { intervalMs, failed, atOnce: true }, async () => {
+    const operations = await sweepOperations(services, holder);
+    if (operations > 0) services.log.info({ operations }, 'old operations were forgotten');
+  });
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Services } from '../context.js';
 import { isAcervoError } from '../errors/error.js';
+import { startRounds } from '../rounds.js';
 import type { Database } from '../surreal/database.js';
 import { withLease } from '../surreal/lease.js';
 import { settledCursor } from './reader.js';
@@ -121,31 +122,13 @@ export async function rollUp(
   });
 }
 
-/**
- * Keeps the rollups up to date every `intervalMs`, until stopped.
- * @returns stop; resolves when the run under way has ended
- */
+/** Keeps the rollups up to date every `intervalMs`, until stopped; see `startRounds`. */
 export function startRollup(services: Services, intervalMs: number): () => Promise<void> {
   const holder = randomUUID();
-  let running: Promise<void> | undefined;
-  const run = async () => {
-    try {
-      await rollUp(services, { holder, fineSeriesDays: services.config.auditFineSeriesDays });
-      const { through } = await rolledThrough(services.db);
-      if (through !== undefined) services.metrics.auditRollupThrough.set(Date.parse(through) / 1000);
-    } catch (error) {
-      services.log.warn({ err: error }, 'the audit log could not be rolled up; the next run tries again');
-    } finally {
-      running = undefined;
-    }
-  };
-  const next = () => {
-    running ??= run();
-  };
-  next();
-  const timer = setInterval(next, intervalMs);
-  return async () => {
-    clearInterval(timer);
-    await running;
-  };
+  const failed = 'the audit log could not be rolled up; the next run tries again';
+  return startRounds(services.log, { intervalMs, failed, atOnce: true }, async () => {
+    await rollUp(services, { holder, fineSeriesDays: services.config.auditFineSeriesDays });
+    const { through } = await rolledThrough(services.db);
+    if (through !== undefined) services.metrics.auditRollupThrough.set(Date.parse(through) / 1000);
+  });
 }

@@ -3,6 +3,7 @@ import type { Services } from '../context.js';
 import { type JanitorEvent, runJanitor } from '../objects/disk/janitor.js';
 import type { DiskStore } from '../objects/disk/store.js';
 import { abortUnfinished } from '../objects/unfinished.js';
+import { startRounds } from '../rounds.js';
 import { withLease } from '../surreal/lease.js';
 import type { BucketEvent } from './event.js';
 import { recordEvents } from './record.js';
@@ -24,26 +25,11 @@ function eventOf({ eventName, eventTime, userAgent, ...of }: JanitorEvent): Buck
   return { ...of, event_name: eventName, event_time: eventTime, user_agent: userAgent, lifecycle: true };
 }
 
-/**
- * Keeps the rules every `intervalMs`, on one node at a time, until stopped. A round that failed is logged.
- * @returns stop; resolves when the round under way has ended
- */
+/** Keeps the rules every `intervalMs`, on one node at a time, until stopped; see `startRounds`. */
 export function startJanitor(services: Services, disk: DiskStore | undefined, intervalMs: number): () => Promise<void> {
-  const holder = randomUUID();
-  let working: Promise<unknown> | undefined;
-  const round = () => {
-    working ??= withLease(services.control, { name: 'janitor', holder, ttlMs: LEASE_TTL_MS }, () =>
-      keepLifecycle(services, disk),
-    )
-      .catch((error: unknown) => services.log.warn({ err: error }, 'lifecycle rules could not be kept; later again'))
-      .finally(() => {
-        working = undefined;
-      });
-  };
-  round();
-  const timer = setInterval(round, intervalMs);
-  return async () => {
-    clearInterval(timer);
-    await working;
-  };
+  const lease = { name: 'janitor', holder: randomUUID(), ttlMs: LEASE_TTL_MS };
+  const failed = 'lifecycle rules could not be kept; later again';
+  return startRounds(services.log, { intervalMs, failed, atOnce: true }, async () => {
+    await withLease(services.control, lease, () => keepLifecycle(services, disk));
+  });
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { systemContext } from '../artifacts/system.js';
 import type { Services } from '../context.js';
 import { isAcervoError } from '../errors/error.js';
+import { startRounds } from '../rounds.js';
 import { withLease } from '../surreal/lease.js';
 import { settleDue } from './due.js';
 import { countFindings, reconcile } from './reconcile.js';
@@ -48,31 +49,17 @@ export async function walkWhenDue(services: Services, intervalSeconds: number, s
 
 /**
  * Settles what is due every minute, and all of both sides every `intervalSeconds` (0: only by hand), until stopped. A
- * round that failed is logged; the next one goes on there.
- * @returns stop; resolves when the round under way has ended
+ * round that failed goes on in the next one; see `startRounds`.
  */
 export function startReconcile(services: Services, intervalSeconds: number): () => Promise<void> {
-  const stopped = new AbortController();
-  let working: Promise<void> | undefined;
-  const round = async () => {
+  const failed = 'a reconcile was broken off; the next round goes on there';
+  return startRounds(services.log, { intervalMs: ROUND_MS, failed, atOnce: false }, async (stopped) => {
+    const found = await settleDueNow(services, stopped);
+    if (found > 0) services.log.info({ found }, 'due artifacts were settled');
     try {
-      const found = await settleDueNow(services, stopped.signal);
-      if (found > 0) services.log.info({ found }, 'due artifacts were settled');
-      if (intervalSeconds > 0) await walkWhenDue(services, intervalSeconds, stopped.signal);
+      if (intervalSeconds > 0) await walkWhenDue(services, intervalSeconds, stopped);
     } catch (error) {
-      if (stopped.signal.aborted || isAcervoError(error, 'reconcile:running')) return;
-      services.log.warn({ err: error }, 'a reconcile was broken off; the next round goes on there');
-    } finally {
-      working = undefined;
+      if (!isAcervoError(error, 'reconcile:running')) throw error;
     }
-  };
-  const timer = setInterval(() => {
-    // One that takes longer than a minute is not overtaken.
-    working ??= round();
-  }, ROUND_MS);
-  return async () => {
-    clearInterval(timer);
-    stopped.abort();
-    await working;
-  };
+  });
 }

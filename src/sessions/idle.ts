@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { systemContext } from '../artifacts/system.js';
 import type { Services } from '../context.js';
 import { isAcervoError } from '../errors/error.js';
+import { startRounds } from '../rounds.js';
 import { withLease } from '../surreal/lease.js';
 import { changeSession } from './change.js';
 import type { SessionRow } from './row.js';
@@ -59,33 +60,14 @@ export async function abandonIdle(services: Services, holder: string, idleSecond
   return count ?? 0;
 }
 
-/**
- * Runs rounds until stopped; with 0 seconds none. One that failed is logged and tried again.
- * @returns stop; resolves when the round under way has ended
- */
+/** Runs rounds until stopped, with 0 seconds none; see `startRounds`. */
 export function startSessionWorker(services: Services, idleSeconds: number): () => Promise<void> {
   if (idleSeconds === 0) return () => Promise.resolve();
   const holder = randomUUID();
-  let working: Promise<void> | undefined;
-  const round = async () => {
-    try {
-      const sessions = await abandonIdle(services, holder, idleSeconds);
-      if (sessions > 0) services.log.info({ sessions }, 'idle sessions were abandoned');
-    } catch (error) {
-      services.log.warn({ err: error }, 'idle sessions could not be abandoned; the next round tries again');
-    } finally {
-      working = undefined;
-    }
-  };
-  const timer = setInterval(
-    () => {
-      // One that takes longer than the interval is not overtaken.
-      working ??= round();
-    },
-    Math.min(MAX_INTERVAL_MS, idleSeconds * 500),
-  );
-  return async () => {
-    clearInterval(timer);
-    await working;
-  };
+  const intervalMs = Math.min(MAX_INTERVAL_MS, idleSeconds * 500);
+  const failed = 'idle sessions could not be abandoned; the next round tries again';
+  return startRounds(services.log, { intervalMs, failed, atOnce: false }, async () => {
+    const sessions = await abandonIdle(services, holder, idleSeconds);
+    if (sessions > 0) services.log.info({ sessions }, 'idle sessions were abandoned');
+  });
 }

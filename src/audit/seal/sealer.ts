@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Services } from '../../context.js';
 import { isAcervoError } from '../../errors/error.js';
+import { startRounds } from '../../rounds.js';
 import type { Database } from '../../surreal/database.js';
 import { withLease } from '../../surreal/lease.js';
 import { type Head, SETTLE_SECONDS } from '../reader.js';
@@ -115,33 +116,15 @@ export async function sealSettled(
   return withLease(control, { name: 'audit-seal', holder, ttlMs: LEASE_TTL_MS }, (signal) => sealAll(db, signal));
 }
 
-/**
- * Seals every `intervalSeconds`, until stopped.
- * @returns stop; resolves when the run under way has ended
- */
+/** Seals every `intervalSeconds`, until stopped; see `startRounds`. */
 export function startSealer(services: Services, intervalSeconds: number): () => Promise<void> {
   const holder = randomUUID();
-  let running: Promise<void> | undefined;
-  const run = async () => {
-    try {
-      const sealed = await sealSettled(services, holder);
-      if (sealed !== undefined && sealed.late_rows > 0)
-        services.log.warn({ rows: sealed.late_rows }, 'audit rows have appeared late; they are in a late seal');
-      const newest = await newestSeal(services.db);
-      if (newest) services.metrics.auditSealedThrough.set(Number(placeOfId(newest.sealed_through).nanos) / 1e9);
-    } catch (error) {
-      services.log.warn({ err: error }, 'the audit log could not be sealed; the next run tries again');
-    } finally {
-      running = undefined;
-    }
-  };
-  const next = () => {
-    running ??= run();
-  };
-  next();
-  const timer = setInterval(next, intervalSeconds * 1000);
-  return async () => {
-    clearInterval(timer);
-    await running;
-  };
+  const failed = 'the audit log could not be sealed; the next run tries again';
+  return startRounds(services.log, { intervalMs: intervalSeconds * 1000, failed, atOnce: true }, async () => {
+    const sealed = await sealSettled(services, holder);
+    if (sealed !== undefined && sealed.late_rows > 0)
+      services.log.warn({ rows: sealed.late_rows }, 'audit rows have appeared late; they are in a late seal');
+    const newest = await newestSeal(services.db);
+    if (newest) services.metrics.auditSealedThrough.set(Number(placeOfId(newest.sealed_through).nanos) / 1e9);
+  });
 }
