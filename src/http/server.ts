@@ -73,12 +73,18 @@ function closer(server: Server): Listening['close'] {
 
 /**
  * Serves the app over HTTP.
- * @param port 0 takes a free one
+ * @param options.port 0 takes a free one
+ * @param options.idleTimeoutMs after which a connection ends on which nothing comes or goes
  * @throws Error of node:net, such as EADDRINUSE
  */
 export async function listen(
   app: Hono<HttpEnv>,
-  { host, port, upgrade = () => false }: { host: string; port: number; upgrade?: Upgrade },
+  {
+    host,
+    port,
+    upgrade = () => false,
+    idleTimeoutMs = IDLE_TIMEOUT_MS,
+  }: { host: string; port: number; upgrade?: Upgrade; idleTimeoutMs?: number },
 ): Promise<Listening> {
   const server = createAdaptorServer({
     fetch: (request, env) => app.fetch(request, env as HttpEnv['Bindings']),
@@ -89,7 +95,7 @@ export async function listen(
       maxHeaderSize: MAX_HEADER_BYTES,
     },
   }) as Server;
-  server.setTimeout(IDLE_TIMEOUT_MS);
+  server.setTimeout(idleTimeoutMs);
   server.on('clientError', refuseConnection);
   server.on('upgrade', (request, socket, head) => {
     const wanted = request.headers.upgrade?.toLowerCase() === 'websocket' && upgrade(request, socket, head);

@@ -4,12 +4,12 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { defineRoute } from '../../../src/http/route.js';
 import { type Listening, listen } from '../../../src/http/server.js';
-import { bearer, deferred, fakeApp, readThing, THINGS } from './fake-services.js';
+import { bearer, deferred, fakeApp, readThing, streamThings, THINGS } from './fake-services.js';
 
 const open: Listening[] = [];
-async function serve(routes = THINGS) {
+async function serve(routes = THINGS, options: { idleTimeoutMs?: number } = {}) {
   const fake = fakeApp(routes);
-  const server = await listen(fake.app, { host: '127.0.0.1', port: 0 });
+  const server = await listen(fake.app, { host: '127.0.0.1', port: 0, ...options });
   open.push(server);
   return { ...fake, server };
 }
@@ -85,6 +85,43 @@ describe('listen', () => {
     const { server } = await serve([route]);
     await fetch(`${server.url}/v1/things/abc`, { headers: { ...bearer(), 'user-agent': 'test/1' } });
     expect(seen).toEqual(['127.0.0.1', 'test/1']);
+  });
+});
+
+describe('a connection on which nothing comes or goes', () => {
+  const idle = { idleTimeoutMs: 200 };
+
+  test('ends within a body, and the handler is told', async () => {
+    const told = deferred();
+    const handler = async (_ctx: unknown, { body }: { body: AsyncIterable<Uint8Array> }) => {
+      try {
+        for await (const _ of body);
+      } catch {
+        told.resolve();
+      }
+      return { status: 204 };
+    };
+    const { server } = await serve([defineRoute({ ...streamThings, handler } as typeof streamThings)], idle);
+    const { authorization } = bearer();
+    const head = `POST /v1/things/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n`;
+    await raw(server.url, `${head}Content-Type: application/x-ndjson\r\nContent-Length: 50\r\n\r\n{"na`);
+    await told.promise;
+  });
+
+  test('ends within an answer that nobody reads, and its stream with it', async () => {
+    const told = deferred();
+    const chunk = new Uint8Array(1_000_000);
+    const handler = async () => ({
+      status: 200,
+      body: new ReadableStream({ pull: (stream) => stream.enqueue(chunk), cancel: () => told.resolve() }),
+      headers: { 'content-type': 'application/octet-stream' },
+    });
+    const { server } = await serve([defineRoute({ ...readThing, handler })], idle);
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1').pause();
+    socket.on('error', () => {});
+    socket.write(`GET /v1/things/abc HTTP/1.1\r\nHost: x\r\nAuthorization: ${bearer().authorization}\r\n\r\n`);
+    await told.promise;
+    socket.destroy();
   });
 });
 
