@@ -1,5 +1,5 @@
 // Times of lineages over a random graph, on the embedded engine or on a server.
-//   node bench/lineage.mjs [--nodes 20000] [--asked 100] [--url ws://127.0.0.1:8000]
+//   npm run bench:lineage -- [--nodes 20000] [--asked 100] [--url ws://127.0.0.1:8000]
 // Edges are five times as many as nodes. A step over one edge, as one statement of SurrealQL, is the measure beside it.
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';

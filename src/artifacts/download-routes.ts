@@ -1,21 +1,11 @@
 import { z } from 'zod';
 import { bytesReply } from '../http/bytes.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { idSchema } from '../knowledge/schemas.js';
 import { type ChosenContent, chooseContent, openContent } from './content.js';
 import { attachment } from './disposition.js';
+import { params, reading } from './route-facts.js';
 import { urlSchema } from './schemas.js';
 import { downloadUrl } from './url.js';
-
-const params = z.object({ id: idSchema });
-const reading = {
-  method: 'GET',
-  tag: 'artifacts',
-  scope: 'artifacts:read',
-  bodyKind: 'none',
-  maxBodyBytes: 0,
-  write: false,
-} as const;
 
 /** Strong, and the same for the same bytes where they have been digested. */
 const contentTag = ({ sha256, checksum, version_id }: ChosenContent['version']) =>

@@ -1,6 +1,5 @@
 import type { Context } from '../context.js';
-import { mergePatch } from '../knowledge/patch.js';
-import { checkMetadata } from '../knowledge/prepare.js';
+import { patchedMetadata } from '../knowledge/patch.js';
 import { type Changed, changeArtifact } from './change.js';
 import type { PatchArtifactInput } from './schemas.js';
 import { described } from './states.js';
@@ -19,14 +18,11 @@ export async function patchArtifact(
   return changeArtifact(
     ctx,
     id,
-    (row) => {
-      const metadata = patch === null ? {} : (mergePatch(row.metadata, patch ?? {}) as Record<string, unknown>);
-      checkMetadata(metadata);
-      return described(row, {
-        metadata,
+    (row) =>
+      described(row, {
+        metadata: patchedMetadata(row, patch),
         session_id: session_id === undefined ? row.session_id : (session_id ?? undefined),
-      });
-    },
+      }),
     { operation: ctx.operation, expectedRevision },
   );
 }

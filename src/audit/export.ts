@@ -1,4 +1,5 @@
 import type { Context } from '../context.js';
+import { streamOf } from '../http/reply.js';
 import { type AuditQuery, filterOf } from './list.js';
 import { type FullAuditRow, publicRow, walkAudit } from './list-rows.js';
 
@@ -46,23 +47,9 @@ async function* exported(ctx: Context, query: AuditQuery, format: ExportFormat):
 }
 
 /**
- * The audit log as a stream, some 1 000 rows in memory at a time (or what was written within two seconds), read no faster than the client reads. It breaks off
- * when the database goes away: an answer that did not end well is not the whole.
+ * The audit log as a stream, some 1 000 rows in memory at a time (or what was written within two seconds), read no faster
+ * than the client reads. It breaks off when the database goes away: an answer that did not end well is not the whole.
  */
 export function exportAudit(ctx: Context, query: AuditQuery, format: ExportFormat): ReadableStream<Uint8Array> {
-  const chunks = exported(ctx, query, format);
-  const encoder = new TextEncoder();
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        const { done, value } = await chunks.next();
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(value));
-      },
-      async cancel() {
-        await chunks.return(undefined);
-      },
-    },
-    { highWaterMark: 0 },
-  );
+  return streamOf(exported(ctx, query, format));
 }

@@ -1,5 +1,5 @@
 import type { Database } from '../surreal/database.js';
-import { auditIdText } from '../surreal/transact.js';
+import { auditIdText } from './id.js';
 import type { AuditRow } from './reader.js';
 import { earlier, later, nanosOf, timeOf } from './time.js';
 

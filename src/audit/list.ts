@@ -2,6 +2,7 @@ import type { Context } from '../context.js';
 import { AcervoError } from '../errors/error.js';
 import { digestOf } from '../http/digest.js';
 import { maySee } from '../keys/bound-agent.js';
+import { partsOfAuditId } from './id.js';
 import {
   type AuditFilter,
   FIRST_WIDTH_SECONDS,
@@ -109,7 +110,7 @@ interface Found {
  * @throws AcervoError `audit:not_found` when there is none, or it belongs to another agent than the key's
  */
 export async function getAudit(ctx: Context, id: string): Promise<AuditEntry> {
-  const [time, uuid] = id.split('_');
+  const [time, uuid] = partsOfAuditId(id);
   const bound_agent = ctx.principal.agent_id;
   const { row, old, new: after } = await ctx.db.query<Found>('audit/get', { time, uuid, bound_agent });
   if (!row || !maySee(ctx.principal, row)) throw new AcervoError('audit:not_found');

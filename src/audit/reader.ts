@@ -1,4 +1,5 @@
 import type { AuditAction, AuditStatus, Database } from '../surreal/database.js';
+import { auditIdText, partsOfAuditId } from './id.js';
 
 /**
  * How far behind the database's clock the log is read again, in seconds. A row becomes visible when its transaction
@@ -48,8 +49,6 @@ export interface Head {
   now: string;
   newest?: string;
 }
-
-const textOf = (id: RowId): string => `${id[0]}_${id[1]}`;
 
 /** Orders RFC 3339 times of differing precision: `…:05Z` is before `…:05.1Z`, which text order would not say. */
 export function earlier(a: string, b: string): string {
@@ -162,7 +161,7 @@ export class AuditReader {
         limit: PAGE_ROWS,
       });
       // What the order of keys lets come along from before the edge has been given.
-      for (const id of ids) if (sortable(id[0]) >= edge && !this.#seen.has(textOf(id))) fresh.push(id);
+      for (const id of ids) if (sortable(id[0]) >= edge && !this.#seen.has(auditIdText(id))) fresh.push(id);
       after = ids.at(-1);
       finished = ids.length < PAGE_ROWS;
     }
@@ -177,12 +176,12 @@ export class AuditReader {
       times: ids.map((id) => id[0]),
       uuids: ids.map((id) => id[1]),
     });
-    return rows.map((row) => ({ ...row, id: textOf(row.id) }));
+    return rows.map((row) => ({ ...row, id: auditIdText(row.id) }));
   }
 
   #remember(ids: RowId[], settled: string): void {
     const edge = sortable(settled);
-    for (const id of ids) if (sortable(id[0]) >= edge) this.#seen.add(textOf(id));
+    for (const id of ids) if (sortable(id[0]) >= edge) this.#seen.add(auditIdText(id));
     const last = ids.at(-1);
     if (last !== undefined) this.#newest = later(this.#newest, last[0]);
   }
@@ -192,7 +191,7 @@ export class AuditReader {
     this.#head = undefined;
     const edge = sortable(this.#edge);
     for (const id of this.#seen) {
-      const settled = sortable(id.slice(0, id.indexOf('_'))) < edge;
+      const settled = sortable(partsOfAuditId(id)[0]) < edge;
       if (settled || this.#seen.size > MAX_SEEN) this.#seen.delete(id);
     }
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AcervoError } from '../errors/error.js';
 import { NDJSON } from '../http/body.js';
+import { auditHeader } from '../http/reply.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { eraseValues } from './erase.js';
 import { type ExportFormat, exportAudit } from './export.js';
@@ -113,7 +114,7 @@ const eraseRoute = defineRoute({
   errors: [],
   handler: async (ctx, { body: { resource } }) => {
     const { audit_id, ...erased } = await eraseValues(ctx, resource);
-    return { status: 200, body: erased, headers: audit_id === undefined ? {} : { 'acervo-audit-id': audit_id } };
+    return { status: 200, body: erased, headers: auditHeader(audit_id) };
   },
 });
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { agentIdSchema } from '../knowledge/schemas.js';
+import { partsOfAuditId } from './id.js';
 import { BUCKETS, GROUPINGS } from './series.js';
 
 const time = z.iso.datetime({ offset: true });
@@ -18,7 +19,7 @@ export const auditIdSchema = z
     /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
     'must be an id of the audit log, as in acervo-audit-id',
   )
-  .refine((id) => !Number.isNaN(Date.parse(id.slice(0, id.indexOf('_')))), 'names no time');
+  .refine((id) => !Number.isNaN(Date.parse(partsOfAuditId(id)[0])), 'names no time');
 
 export const auditRowSchema = z
   .object({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { pageQuery } from '../http/paging.js';
 
 const statusSchema = z.enum(['pending', 'applied', 'ignored', 'dead']);
 
@@ -6,8 +7,7 @@ export const listSchema = z.object({
   status: statusSchema.default('dead').meta({ description: 'dead: what could not be read, or not be applied.' }),
   outcome: z.string().max(64).optional().meta({ description: 'What came of it.', example: 'unknown_object' }),
   bucket: z.string().max(255).optional(),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-  cursor: z.string().max(2000).optional(),
+  ...pageQuery,
 });
 
 export type ListInput = z.output<typeof listSchema>;

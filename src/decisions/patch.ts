@@ -1,8 +1,7 @@
 import { auditDraft } from '../audit/draft.js';
 import type { Context } from '../context.js';
 import { digestOf } from '../http/digest.js';
-import { mergePatch } from '../knowledge/patch.js';
-import { checkMetadata } from '../knowledge/prepare.js';
+import { patchedMetadata } from '../knowledge/patch.js';
 import { answeredBefore } from '../surreal/answered.js';
 import { writeOver } from '../surreal/write-over.js';
 import { type DecisionColumns, recorded, writtenColumns } from './columns.js';
@@ -10,16 +9,13 @@ import { requireLinkScopes } from './links.js';
 import { type DecisionRow, readDecision } from './row.js';
 import type { PatchDecisionInput, StoredDecision } from './schemas.js';
 
-type Json = Record<string, unknown>;
-
 /**
  * The columns after a patch; undefined when they stay as they are.
  * @throws AcervoError `knowledge:metadata_too_large`, `request:invalid`
  */
 export function patchedColumns(row: DecisionRow, patch: PatchDecisionInput, now: Date): DecisionColumns | undefined {
   const { agent_id, session_id, decision_type } = row;
-  const metadata = patch.metadata === null ? {} : (mergePatch(row.metadata, patch.metadata ?? {}) as Json);
-  checkMetadata(metadata);
+  const metadata = patchedMetadata(row, patch.metadata);
   const given = patch.outcome === undefined ? row.outcome : (patch.outcome ?? undefined);
   const outcome = given && recorded({ status: given.status, summary: given.summary }, row.outcome, now);
   if (digestOf([metadata, outcome]) === digestOf([row.metadata, row.outcome])) return undefined;

@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { etagOf, revisionFromIfMatch } from '../http/conditions.js';
+import { ETAG, etagOf, revisionFromIfMatch } from '../http/conditions.js';
+import { CURSOR_ERRORS, FILTER_ERRORS, listQuery } from '../http/paging.js';
+import { auditHeader } from '../http/reply.js';
 import { defineRoute, type Reply, type Route } from '../http/route.js';
 import { idSchema } from '../knowledge/schemas.js';
 import { search } from '../search/search.js';
@@ -21,20 +23,12 @@ import {
 } from './schemas.js';
 
 const params = z.object({ id: idSchema });
-const ETAG = { etag: 'The revision; send it back as If-Match.' };
 const MAX_JSON_BYTES = 1_000_000;
 
 const reading = { tag: 'decisions', scope: 'decisions:read', write: false } as const;
 const writing = { tag: 'decisions', scope: 'decisions:write', write: true } as const;
 const withoutBody = { bodyKind: 'none', maxBodyBytes: 0 } as const;
 const withJson = { bodyKind: 'json', maxBodyBytes: MAX_JSON_BYTES } as const;
-const FILTER_ERRORS = [
-  'filter:invalid',
-  'filter:unknown_path',
-  'filter:unknown_operator',
-  'cursor:invalid',
-  'cursor:expired',
-] as const;
 
 function storedReply(status: number, stored: StoredDecision): Reply {
   return { status, body: stored, headers: { etag: etagOf(stored.revision) } };
@@ -75,16 +69,11 @@ const listRoute = defineRoute({
   path: '/v1/decisions',
   operationId: 'listDecisions',
   summary: 'List decisions by filter',
-  query: z.object({
-    filter: z.string().max(20_000).optional().meta({ description: 'A filter as in their search, as JSON.' }),
-    order: z.enum(['asc', 'desc']).default('asc').meta({ description: 'By id; ids made here rise with time.' }),
-    limit: z.coerce.number().int().min(1).max(100).default(20),
-    cursor: z.string().max(2000).optional(),
-  }),
+  query: z.object(listQuery('the columns of a decision and metadata.…')),
   responses: {
     200: { description: 'A page, without reasonings; `cursor` leads to the next.', schema: decisionPageSchema },
   },
-  errors: FILTER_ERRORS,
+  errors: [...FILTER_ERRORS, ...CURSOR_ERRORS],
   handler: async (ctx, { query }) => ({ status: 200, body: await listDecisions(ctx, query) }),
 });
 
@@ -100,6 +89,7 @@ const searchRoute = defineRoute({
   responses: { 200: { description: 'Decisions with their best passages, best first.', schema: decisionHitsSchema } },
   errors: [
     ...FILTER_ERRORS,
+    ...CURSOR_ERRORS,
     'vector:wrong_dimensions',
     'vector:zero',
     'search:nothing_to_search',
@@ -162,7 +152,7 @@ const deleteRoute = defineRoute({
   errors: ['decision:not_found', 'revision:mismatch'],
   handler: async (ctx, { params: { id }, headers }) => {
     const { audit_id } = await deleteDecision(ctx, id, revisionFromIfMatch(headers));
-    return { status: 204, headers: audit_id === undefined ? {} : { 'acervo-audit-id': audit_id } };
+    return { status: 204, headers: auditHeader(audit_id) };
   },
 });
 

@@ -1,4 +1,5 @@
 import { etagOf } from '../http/conditions.js';
+import { auditHeader } from '../http/reply.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { MAX_DOCUMENT_BODY_BYTES } from '../knowledge/schemas.js';
 import { execute } from './execute.js';
@@ -58,10 +59,7 @@ const executeRoute = defineRoute({
   ],
   handler: async (ctx, { body, signal }) => {
     const { executed, audit_id } = await execute(ctx, body, signal);
-    const headers = {
-      etag: etagOf(executed.session.revision),
-      ...(audit_id === undefined ? {} : { 'acervo-audit-id': audit_id }),
-    };
+    const headers = { etag: etagOf(executed.session.revision), ...auditHeader(audit_id) };
     return { status: 201, body: executed, headers };
   },
 });

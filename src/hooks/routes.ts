@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { Context } from '../context.js';
-import { etagOf, revisionFromIfMatch } from '../http/conditions.js';
+import { ETAG, etagOf, revisionFromIfMatch } from '../http/conditions.js';
+import { CURSOR_ERRORS, FILTER_ERRORS } from '../http/paging.js';
+import { auditHeader } from '../http/reply.js';
 import { defineRoute, type Reply, type Route } from '../http/route.js';
 import { idSchema } from '../knowledge/schemas.js';
 import { listAttempts } from './attempts.js';
@@ -27,20 +29,11 @@ import { installationSecret, secretText } from './secret.js';
 import { testHook } from './test.js';
 
 const params = z.object({ id: idSchema });
-const ETAG = { etag: 'The revision; send it back as If-Match.' };
 const reading = { tag: 'hooks', scope: 'hooks:read', bodyKind: 'none', maxBodyBytes: 0, write: false } as const;
 const shared = { tag: 'hooks', scope: 'hooks:write', write: true } as const;
 const writing = { ...shared, bodyKind: 'json', maxBodyBytes: MAX_HOOK_BODY_BYTES } as const;
 const CHANGE_ERRORS = ['hook:not_found', 'revision:mismatch', 'revision:contended'] as const;
-const INTEREST_ERRORS = [
-  'hook:url_forbidden',
-  'filter:invalid',
-  'filter:unknown_path',
-  'filter:unknown_operator',
-] as const;
-const CURSOR_ERRORS = ['cursor:invalid', 'cursor:expired'] as const;
-
-const auditHeader = (audit_id: string | undefined) => (audit_id === undefined ? {} : { 'acervo-audit-id': audit_id });
+const INTEREST_ERRORS = ['hook:url_forbidden', ...FILTER_ERRORS] as const;
 
 /** The hook as it is now, and the row of the audit log. */
 function changedReply(ctx: Context, { hook, audit_id }: ChangedHook): Required<Reply> {

@@ -1,6 +1,9 @@
 import { AcervoError } from '../errors/error.js';
 import type { Reply } from './route.js';
 
+/** The header of answers that have a revision, for OpenAPI. */
+export const ETAG = { etag: 'The revision; send it back as If-Match.' };
+
 /** The ETag of a revision. RFC 9110, section 8.8.3. */
 export const etagOf = (revision: number): string => `"${revision}"`;
 

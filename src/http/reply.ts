@@ -2,6 +2,34 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { HttpContext } from './env.js';
 import type { Reply } from './route.js';
 
+/** Names the row of the audit log that a change has made. */
+export const auditHeader = (audit_id: string | undefined): Record<string, string> =>
+  audit_id === undefined ? {} : { 'acervo-audit-id': audit_id };
+
+/**
+ * A body of what is yielded, in UTF-8; leaving it ends the generator.
+ * @param strategy how much is made ahead of the reader; without one, nothing
+ */
+export function streamOf(
+  texts: AsyncGenerator<string, unknown>,
+  strategy: QueuingStrategy<Uint8Array> = { highWaterMark: 0 },
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await texts.next();
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(value));
+      },
+      async cancel() {
+        await texts.return(undefined);
+      },
+    },
+    strategy,
+  );
+}
+
 /** The same stream, which calls `done` once: when it was read to its end, was cancelled, or failed. */
 export function whenEnded(body: ReadableStream, done: () => void): ReadableStream {
   const reader = body.getReader();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CURSOR_ERRORS, pageQuery } from '../http/paging.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { idSchema } from '../knowledge/schemas.js';
 import { createKey } from './create.js';
@@ -48,11 +49,10 @@ const listRoute = defineRoute({
   description: 'A key that is bound to an agent sees the keys of that agent.',
   query: z.object({
     include_revoked: z.enum(['true', 'false']).default('false'),
-    limit: z.coerce.number().int().min(1).max(100).default(20),
-    cursor: z.string().max(2000).optional(),
+    ...pageQuery,
   }),
   responses: { 200: { description: 'A page; `cursor` leads to the next.', schema: keyPageSchema } },
-  errors: ['cursor:invalid', 'cursor:expired'],
+  errors: CURSOR_ERRORS,
   handler: async (ctx, { query }) => ({
     status: 200,
     body: await listKeys(ctx, { ...query, include_revoked: query.include_revoked === 'true' }),

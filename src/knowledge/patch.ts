@@ -29,8 +29,12 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
 const patched = <T>(given: T | null | undefined, current: T | undefined): T | undefined =>
   given === undefined ? current : (given ?? undefined);
 
-function mergedMetadata(row: KnowledgeRow, patch: PatchInput): Json {
-  const metadata = patch.metadata === null ? {} : (mergePatch(row.metadata, patch.metadata ?? {}) as Json);
+/**
+ * Metadata after a merge patch; null takes all of it away.
+ * @throws AcervoError `knowledge:metadata_too_large`, `request:invalid`
+ */
+export function patchedMetadata({ metadata: current }: { metadata: Json }, patch: Json | null | undefined): Json {
+  const metadata = patch === null ? {} : (mergePatch(current, patch ?? {}) as Json);
   checkMetadata(metadata);
   return metadata;
 }
@@ -50,7 +54,7 @@ async function recut(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promis
     id: row.id,
     content: patch.content ?? row.content,
     title: patched(patch.title, row.title),
-    metadata: mergedMetadata(row, patch),
+    metadata: patchedMetadata(row, patch.metadata),
     language: patch.language ?? row.language,
     agent_id: row.agent_id,
     artifact_id: patched(patch.artifact_id, row.artifact_id),
@@ -62,7 +66,7 @@ async function recut(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promis
 
 async function withNewColumns(ctx: Context, row: KnowledgeRow, patch: PatchInput): Promise<Storable> {
   const kept = {
-    metadata: mergedMetadata(row, patch),
+    metadata: patchedMetadata(row, patch.metadata),
     language: patch.language ?? row.language,
     agent_id: row.agent_id,
     artifact_id: patched(patch.artifact_id, row.artifact_id),

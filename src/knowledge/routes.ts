@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { NDJSON } from '../http/body.js';
-import { etagOf, insistsOnAny, insistsOnNone, revisionFromIfMatch, revisionReply } from '../http/conditions.js';
+import { ETAG, etagOf, insistsOnAny, insistsOnNone, revisionFromIfMatch, revisionReply } from '../http/conditions.js';
+import { CURSOR_ERRORS, FILTER_ERRORS, listQuery } from '../http/paging.js';
+import { auditHeader, streamOf } from '../http/reply.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { bulkStore } from './bulk.js';
 import { deleteDocument } from './delete.js';
@@ -9,6 +11,7 @@ import { listDocuments } from './list.js';
 import { patchDocument } from './patch.js';
 import { putDocument } from './put.js';
 import {
+  type BulkResult,
   documentSchema,
   documentWithContentSchema,
   idSchema,
@@ -19,7 +22,10 @@ import {
 } from './schemas.js';
 
 const params = z.object({ id: idSchema });
-const ETAG = { etag: 'The revision; send it back as If-Match.' };
+
+async function* linesOf(results: AsyncGenerator<BulkResult>): AsyncGenerator<string> {
+  for await (const result of results) yield `${JSON.stringify(result)}\n`;
+}
 const MAX_BULK_BYTES = 8_000_000_000;
 /**
  * Results that may wait for a client which reads only when it has sent all, as many HTTP libraries do: those of 100 000
@@ -115,22 +121,9 @@ const bulkRoute = defineRoute({
   responses: { 200: { description: 'A result a line.', schema: bulkLineSchema, contentType: NDJSON } },
   errors: ['bulk:line_too_large', 'bulk:too_many_lines'],
   handler: async (ctx, { body, signal }) => {
-    const results = bulkStore(ctx, body, signal);
-    const encoder = new TextEncoder();
-    const stream = new ReadableStream<Uint8Array>(
-      {
-        async pull(controller) {
-          const { done, value } = await results.next();
-          if (done) controller.close();
-          else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
-        },
-        async cancel() {
-          await results.return(undefined);
-        },
-      },
-      new ByteLengthQueuingStrategy({ highWaterMark: MAX_WAITING_RESULTS_BYTES }),
-    );
-    return { status: 200, body: stream, headers: { 'content-type': NDJSON } };
+    const waiting = new ByteLengthQueuingStrategy({ highWaterMark: MAX_WAITING_RESULTS_BYTES });
+    const results = streamOf(linesOf(bulkStore(ctx, body, signal)), waiting);
+    return { status: 200, body: results, headers: { 'content-type': NDJSON } };
   },
 });
 
@@ -141,12 +134,7 @@ const listRoute = defineRoute({
   tag: 'knowledge',
   scope: 'knowledge:read',
   summary: 'List documents by filter',
-  query: z.object({
-    filter: z.string().max(20_000).optional().meta({ description: 'A filter as in search, as JSON.' }),
-    order: z.enum(['asc', 'desc']).default('asc').meta({ description: 'By id; ids made here rise with time.' }),
-    limit: z.coerce.number().int().min(1).max(100).default(20),
-    cursor: z.string().max(2000).optional(),
-  }),
+  query: z.object(listQuery('the columns of a document and metadata.…')),
   bodyKind: 'none',
   maxBodyBytes: 0,
   write: false,
@@ -158,7 +146,7 @@ const listRoute = defineRoute({
         .meta({ id: 'KnowledgePage' }),
     },
   },
-  errors: ['filter:invalid', 'filter:unknown_path', 'filter:unknown_operator', 'cursor:invalid', 'cursor:expired'],
+  errors: [...FILTER_ERRORS, ...CURSOR_ERRORS],
   handler: async (ctx, { query }) => ({ status: 200, body: await listDocuments(ctx, query) }),
 });
 
@@ -220,7 +208,7 @@ const deleteRoute = defineRoute({
   errors: ['knowledge:not_found', 'revision:mismatch'],
   handler: async (ctx, { params: { id }, headers }) => {
     const { audit_id } = await deleteDocument(ctx, id, revisionFromIfMatch(headers));
-    return { status: 204, headers: audit_id === undefined ? {} : { 'acervo-audit-id': audit_id } };
+    return { status: 204, headers: auditHeader(audit_id) };
   },
 });
 

@@ -1,9 +1,9 @@
+import { auditIdText, partsOfAuditId } from '../audit/id.js';
 import { type AuditRow, isChange } from '../audit/reader.js';
 import type { Principal } from '../context.js';
 import { maySee } from '../keys/bound-agent.js';
 import type { Scope } from '../keys/scopes.js';
 import type { Database } from '../surreal/database.js';
-import { partsOf } from './position.js';
 
 /** The kinds of resources whose changes can be followed, and the scope that a key needs to read them. */
 export const KIND_SCOPES = {
@@ -43,13 +43,13 @@ function changeOf(row: AuditRow, columns: Record<string, unknown> | undefined): 
  * @throws AcervoError `database:unavailable`
  */
 export async function changesAmong(db: Database, rows: readonly AuditRow[]): Promise<Change[]> {
-  const ids = rows.filter((row) => changeOf(row, undefined) !== undefined).map((row) => partsOf(row.id));
+  const ids = rows.filter((row) => changeOf(row, undefined) !== undefined).map((row) => partsOfAuditId(row.id));
   if (ids.length === 0) return [];
   const found = await db.query<{ id: [string, string]; columns: Record<string, unknown> }[]>('live/columns', {
     times: ids.map(([time]) => time),
     uuids: ids.map(([, uuid]) => uuid),
   });
-  const columns = new Map(found.map((row) => [row.id.join('_'), row.columns]));
+  const columns = new Map(found.map((row) => [auditIdText(row.id), row.columns]));
   return rows.flatMap((row) => changeOf(row, columns.get(row.id)) ?? []);
 }
 

@@ -1,3 +1,4 @@
+import { auditIdText, partsOfAuditId } from '../audit/id.js';
 import { earlier, later, sortable } from '../audit/reader.js';
 import { AcervoError } from '../errors/error.js';
 import type { CursorSigner } from '../http/cursor.js';
@@ -19,15 +20,9 @@ export interface Position {
   mark: number;
 }
 
-/** The time and the uuid of an id. */
-export function partsOf(id: string): [time: string, uuid: string] {
-  const cut = id.indexOf('_');
-  return [id.slice(0, cut), id.slice(cut + 1)];
-}
-
 /** Text that sorts as ids do. */
 export function sortableId(id: string): string {
-  const [time, uuid] = partsOf(id);
+  const [time, uuid] = partsOfAuditId(id);
   return `${sortable(time)}_${uuid}`;
 }
 
@@ -95,13 +90,10 @@ export async function idsBehind(db: Database, position: Position): Promise<strin
   const { edge, newest, rows, mark } = position;
   if (newest === undefined) return [];
   if (rows > MAX_COMPARED) return undefined;
-  const [to, to_uuid] = partsOf(newest);
+  const [to, to_uuid] = partsOfAuditId(newest);
   const from = earlier(edge, to);
   const ids = await db.query<[string, string][]>('live/given', { from, to, to_uuid, limit: rows + 1 });
-  const given = new GivenRows(
-    edge,
-    ids.map(([time, uuid]) => `${time}_${uuid}`),
-  );
+  const given = new GivenRows(edge, ids.map(auditIdText));
   const found = given.position;
-  return found.rows === rows && found.mark === mark ? ids.map(([time, uuid]) => `${time}_${uuid}`) : undefined;
+  return found.rows === rows && found.mark === mark ? ids.map(auditIdText) : undefined;
 }

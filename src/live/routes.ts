@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CURSOR_ERRORS, FILTER_ERRORS } from '../http/paging.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { HEARTBEAT_SECONDS, MAX_MESSAGE_BYTES, MAX_SUBSCRIPTIONS } from './bounds.js';
 import { readChanges } from './changes.js';
@@ -35,14 +36,7 @@ export const liveRoutes: Route[] = [
           .meta({ id: 'ChangePage' }),
       },
     },
-    errors: [
-      'filter:invalid',
-      'filter:unknown_path',
-      'filter:unknown_operator',
-      'cursor:invalid',
-      'cursor:expired',
-      'request:overloaded',
-    ],
+    errors: [...FILTER_ERRORS, ...CURSOR_ERRORS, 'request:overloaded'],
     handler: async (ctx, { query, headers, signal }) => {
       if (!headers.get('accept')?.includes(EVENT_STREAM))
         return { status: 200, body: await readChanges(ctx, query, signal) };

@@ -1,4 +1,5 @@
 import { withArtifacts } from '../artifacts/of-hits.js';
+import { CURSOR_ERRORS, FILTER_ERRORS } from '../http/paging.js';
 import { defineRoute, type Route } from '../http/route.js';
 import { requireScopes } from '../keys/require-scopes.js';
 import { KNOWLEDGE } from '../knowledge/corpus.js';
@@ -21,16 +22,13 @@ const searchRoute = defineRoute({
   write: false,
   responses: { 200: { description: 'Documents with their best passages, best first.', schema: searchAnswerSchema } },
   errors: [
-    'filter:invalid',
-    'filter:unknown_path',
-    'filter:unknown_operator',
+    ...FILTER_ERRORS,
+    ...CURSOR_ERRORS,
     'vector:wrong_dimensions',
     'vector:zero',
     'search:nothing_to_search',
     'embedding:vector_required',
     'embedding:unavailable',
-    'cursor:invalid',
-    'cursor:expired',
   ],
   handler: async (ctx, { body: { artifacts, ...question }, signal }) => {
     if (artifacts !== undefined) requireScopes(ctx, ['artifacts:read']);

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { artifactSchema } from '../artifacts/schemas.js';
-import { etagOf, revisionFromIfMatch, revisionReply } from '../http/conditions.js';
+import { ETAG, etagOf, revisionFromIfMatch, revisionReply } from '../http/conditions.js';
+import { CURSOR_ERRORS, FILTER_ERRORS, listQuery, pageQuery } from '../http/paging.js';
+import { auditHeader } from '../http/reply.js';
 import { defineRoute, type Reply, type Route } from '../http/route.js';
 import { idSchema } from '../knowledge/schemas.js';
 import { attachArtifacts, detachArtifact, listSessionArtifacts } from './artifacts.js';
@@ -25,7 +27,6 @@ import { searchSessions } from './search.js';
 import { putVectors } from './vectors.js';
 
 const params = z.object({ id: idSchema });
-const ETAG = { etag: 'The revision; send it back as If-Match.' };
 /** 256 KB of state as JSON with escapes, or 16 vectors. */
 const MAX_JSON_BYTES = 2_000_000;
 
@@ -34,13 +35,7 @@ const reading = { ...shared, scope: 'sessions:read', write: false, maxBodyBytes:
 const writing = { ...shared, scope: 'sessions:write', write: true } as const;
 const withoutBody = { bodyKind: 'none', maxBodyBytes: 0 } as const;
 const now200 = { 200: { description: 'The session as it is now.', schema: sessionSchema, headers: ETAG } };
-const page = {
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-  cursor: z.string().max(2000).optional(),
-};
 const CHANGE_ERRORS = ['session:not_found', 'revision:mismatch', 'revision:contended'] as const;
-const CURSOR_ERRORS = ['cursor:invalid', 'cursor:expired'] as const;
-const FILTER_ERRORS = ['filter:invalid', 'filter:unknown_path', 'filter:unknown_operator'] as const;
 const VECTOR_ERRORS = [
   'vector:wrong_dimensions',
   'vector:zero',
@@ -48,8 +43,6 @@ const VECTOR_ERRORS = [
   'embedding:unavailable',
   'embedding:rejected',
 ] as const;
-
-const auditHeader = (audit_id: string | undefined) => (audit_id === undefined ? {} : { 'acervo-audit-id': audit_id });
 
 /** The session as it is now, and the row of the audit log. */
 function changedReply({ session, audit_id }: ChangedSession): Reply {
@@ -88,16 +81,10 @@ const listRoute = defineRoute({
   operationId: 'listSessions',
   summary: 'List sessions by user, agent, status, date, state',
   query: z.object({
-    filter: z
-      .string()
-      .max(20_000)
-      .optional()
-      .meta({ description: 'A filter as in search, over the columns of a session, metadata.… and state.…, as JSON.' }),
+    ...listQuery('the columns of a session, metadata.… and state.…'),
     user: z.string().min(1).max(200).optional(),
     agent_id: idSchema.optional(),
     status: sessionStatusSchema.optional(),
-    order: z.enum(['asc', 'desc']).default('asc').meta({ description: 'By id; ids made here rise with time.' }),
-    ...page,
   }),
   responses: {
     200: {
@@ -207,7 +194,7 @@ const artifactsRoute = defineRoute({
   summary: 'List the artifacts of a session',
   description: 'Those that the key may read. Needs artifacts:read too.',
   params,
-  query: z.object(page),
+  query: z.object(pageQuery),
   responses: {
     200: {
       description: 'A page in the order of their ids; `cursor` leads to the next.',

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueryResponse } from 'surrealdb';
+import { auditIdText } from '../audit/id.js';
 import type { RequestOperation } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import type { Change, Committed, Database } from './database.js';
@@ -26,9 +27,6 @@ interface StoredOperation<Answer> {
   answer: Answer;
   audit_id?: [string, string];
 }
-
-/** The opaque text of an audit id: `<time>_<uuid>`. */
-export const auditIdText = ([time, uuid]: [string, string]): string => `${time}_${uuid}`;
 
 /**
  * What an earlier run of an operation answered; undefined when there was none.

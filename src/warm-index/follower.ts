@@ -1,5 +1,6 @@
+import { partsOfAuditId } from '../audit/id.js';
 import { AuditReader, isChange, SETTLE_SECONDS, sortable } from '../audit/reader.js';
-import { partsOf, sortableId } from '../live/position.js';
+import { sortableId } from '../live/position.js';
 import type { Database } from '../surreal/database.js';
 import type { Place } from './messages.js';
 import type { Refresher, Stale } from './refresher.js';
@@ -14,7 +15,7 @@ export function staleOf(resource: string): Stale[] {
 
 /** Is this row still in the log? Rows leave it in their order: all that came after it are then there too. */
 export async function isInLog(db: Database, id: string): Promise<boolean> {
-  const [time, uuid] = partsOf(id);
+  const [time, uuid] = partsOfAuditId(id);
   const { exists } = await db.query<{ exists: boolean }>('warm-index/anchor', { time, uuid });
   return exists;
 }
@@ -94,7 +95,7 @@ export class Follower {
     this.#cursor = this.#reader.cursor;
     const cursor = sortable(this.#cursor);
     for (const [id, place] of this.#applied) {
-      if (sortable(partsOf(id)[0]) > cursor) continue;
+      if (sortable(partsOfAuditId(id)[0]) > cursor) continue;
       if (this.#anchor === undefined || sortableId(this.#anchor) < place) this.#anchor = id;
       if (place < cursor) this.#applied.delete(id);
     }

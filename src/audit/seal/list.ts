@@ -1,5 +1,6 @@
 import type { Context } from '../../context.js';
 import { AcervoError } from '../../errors/error.js';
+import { streamOf } from '../../http/reply.js';
 import type { Database } from '../../surreal/database.js';
 import { newestSeal, packedLeavesOf, sealsBetween } from './chain.js';
 import type { Seal } from './seal.js';
@@ -44,19 +45,5 @@ async function* lines(db: Database): AsyncGenerator<string> {
 
 /** All seals with their leaves, oldest first, as NDJSON: what `npm run audit:verify -- --file` reads. */
 export function exportSeals(ctx: Context): ReadableStream<Uint8Array> {
-  const chunks = lines(ctx.db);
-  const encoder = new TextEncoder();
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        const { done, value } = await chunks.next();
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(value));
-      },
-      async cancel() {
-        await chunks.return(undefined);
-      },
-    },
-    { highWaterMark: 0 },
-  );
+  return streamOf(lines(ctx.db));
 }

@@ -1,3 +1,4 @@
+import { partsOfAuditId } from '../id.js';
 import type { Place } from '../list-rows.js';
 import { nanosOf, timeOf } from '../time.js';
 
@@ -15,8 +16,8 @@ export const BEFORE_ALL: Place = { nanos: 0n, uuid: '' };
 
 /** Where a row with the id `<time>_<uuid>` stands. @throws RangeError for anything else */
 export function placeOfId(id: string): Place {
-  const at = id.indexOf('_');
-  return { nanos: nanosOf(id.slice(0, at)), uuid: id.slice(at + 1).toLowerCase() };
+  const [time, uuid] = partsOfAuditId(id);
+  return { nanos: nanosOf(time), uuid: uuid.toLowerCase() };
 }
 
 /** The id as rows and the API have it: no zeros at the end of a fraction, but .000 for none. */
