@@ -205,7 +205,7 @@ describe.each(['openai', 'gemini'] as const)('a provider over HTTP: %s', (provid
     expect(embedder.usage).toMatchObject({ requests: 1, failures: 1, retries: 0 });
   });
 
-  it.each([401, 402, 403, 404, 405])(
+  it.each([301, 308, 401, 402, 403, 404, 405, 410])(
     'takes status %i for no judgement of the text, and does not repeat it',
     async (status) => {
       const { embedder, server, timing } = await bench(provider);

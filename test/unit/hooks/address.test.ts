@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ForbiddenAddressError, faultOfUrl, guardedLookup, isPublicAddress } from '../../../src/hooks/address.js';
@@ -120,6 +121,24 @@ describe('what a socket connects to', () => {
         }),
       );
   };
+
+  test('is asked for two names at a time: one that is never answered takes a thread of the process', async () => {
+    const answers = new Map<string, () => void>();
+    const lookup = guardedLookup(false, (host, _options, done) => {
+      answers.set(host, () => done(null, [{ address: '1.1.1.1', family: 4 }]));
+    });
+    const found = ['one', 'two', 'three'].map(
+      (host) => new Promise<unknown>((resolve) => lookup(host, {}, (_error, address) => resolve(address))),
+    );
+    await setImmediate();
+    expect([...answers.keys()]).toEqual(['one', 'two']);
+    answers.get('two')?.();
+    expect(await found[1]).toBe('1.1.1.1');
+    await setImmediate();
+    expect([...answers.keys()]).toEqual(['one', 'two', 'three']);
+    for (const answer of answers.values()) answer();
+    expect(await Promise.all(found)).toEqual(Array(3).fill('1.1.1.1'));
+  });
 
   test('is what was checked: a name that is asked for again and leads elsewhere is refused then', async () => {
     const look = asked([['1.1.1.1'], ['127.0.0.1']]);
