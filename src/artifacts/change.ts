@@ -36,7 +36,7 @@ export async function changeArtifact(
   const read = () => readArtifact(ctx, id);
   const steps = {
     answered: async () => {
-      const before = operation && (await answeredBefore(ctx.db, operation));
+      const before = await answeredBefore(ctx.db, operation);
       return before && { artifact: await read(), audit_id: before.audit_id };
     },
     read,

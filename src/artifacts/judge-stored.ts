@@ -4,9 +4,10 @@ import { expiresBy } from '../objects/lifecycle.js';
 import type { ListedVersion, ObjectStat } from '../objects/port.js';
 import { declaredBy, judgeAwaited } from './judge-awaited.js';
 import { confirm, lockOf, versionIdOf } from './landing.js';
-import { type ArtifactRow, storedVersion, type Version } from './row.js';
+import { type ArtifactRow, ownVersion, type Version } from './row.js';
 import { fallenBack, removed } from './states.js';
 import { acknowledged, changeJudged, isKept, isSettled, type RemovalHint, type Verdict } from './verdict.js';
+import { copyOf } from './versions.js';
 
 /** Is the version that a stored artifact is still the one that is served, and has a further one come that is awaited? */
 export async function judgeStored(
@@ -37,8 +38,7 @@ async function judgeCovered(
   const over = versions.slice(0, own < 0 ? undefined : own);
   const isGone = own < 0 && !(await isThere(ctx, row));
   const top = over[0] && known.get(over[0].version_id);
-  if (isGone && top !== undefined)
-    return { kind: 'ghost', detail: 'gone, the one before is there', remedy: () => fallBack(ctx, row, top) };
+  if (isGone && top !== undefined) return backTo(ctx, row, top);
   // A stray goes first: it hides what is under it.
   if (over[0]?.deleted || (isGone && over[0] === undefined)) {
     const as = isExpiry(ctx, row, hint) ? 'expired' : 'deleted';
@@ -71,8 +71,7 @@ function judgeKept(
     return { kind: 'stray_version', detail: `${stray.version_id}, kept by object lock`, remedy };
   }
   const next = versions.map(({ version_id }) => known.get(version_id)).find((version) => version !== undefined);
-  if (next !== undefined)
-    return { kind: 'ghost', detail: 'gone, the one before is there', remedy: () => fallBack(ctx, row, next) };
+  if (next !== undefined) return backTo(ctx, row, next);
   const gone = row.version_id === undefined ? [] : [row.version_id];
   return {
     kind: 'ghost',
@@ -83,10 +82,8 @@ function judgeKept(
 
 /** The artifact becomes a further version of its own bytes, on top of all. */
 async function coverAgain(ctx: Context, row: ArtifactRow): Promise<void> {
-  const { bucket, key, size_bytes, content_type, sha256, checksum } = row;
-  const { etag, version_id } = await ctx.objects.copy(storedVersion(row), { bucket, key });
-  const copy = { version_id: versionIdOf({ version_id }), etag, size_bytes, content_type, sha256, checksum };
-  await confirm(ctx, row, copy);
+  const own = ownVersion(row);
+  if (own !== undefined) await confirm(ctx, row, await copyOf(ctx, row, own));
 }
 
 /** Is the artifact's own version there, though so much lies over it that a listing does not come to it? */
@@ -99,6 +96,10 @@ async function isThere(ctx: Context, { bucket, key, version_id }: ArtifactRow): 
     if (isAcervoError(error, 'artifact:not_found')) return false;
     throw error;
   }
+}
+
+function backTo(ctx: Context, row: ArtifactRow, version: Version): Verdict {
+  return { kind: 'ghost', detail: 'gone, the one before is there', remedy: () => fallBack(ctx, row, version) };
 }
 
 async function fallBack(ctx: Context, row: ArtifactRow, version: Version): Promise<void> {

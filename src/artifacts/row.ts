@@ -101,6 +101,13 @@ export function storedVersion(row: ArtifactRow): { bucket: string; key: string; 
   });
 }
 
+/** The version that an artifact is, or was when it was deleted; undefined before its bytes have arrived. */
+export function ownVersion(row: ArtifactRow): Version | undefined {
+  const { version_id, etag, size_bytes, content_type, sha256, checksum } = row;
+  if (version_id === undefined || etag === undefined) return undefined;
+  return { version_id, etag, size_bytes, content_type, sha256, checksum };
+}
+
 /** The columns that clients see. */
 export function publicArtifact(row: ArtifactRow): Artifact {
   const { id, bucket, key, name, entity, user, agent_id, session_id, metadata, status, content_type } = row;

@@ -1,12 +1,12 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
 import { expiresBy } from '../objects/lifecycle.js';
-import type { ObjectStat, StoredObject } from '../objects/port.js';
+import type { ObjectStat } from '../objects/port.js';
 import { requireRevision } from '../surreal/write-over.js';
 import { beginChange, type Changed, changeArtifact } from './change.js';
 import { stepsEnd } from './delete.js';
-import { carriedOver, versionIdOf } from './landing.js';
-import type { ArtifactRow, Version } from './row.js';
+import { carriedOver } from './landing.js';
+import { type ArtifactRow, ownVersion, type Version } from './row.js';
 import { broughtBack, comingBack, type Next, renewed } from './states.js';
 import { copyOf } from './versions.js';
 
@@ -25,13 +25,13 @@ export async function undeleteArtifact(ctx: Context, id: string, expectedRevisio
   if (row.status === 'stored') return changeArtifact(ctx, id, () => undefined, { operation: ctx.operation });
   if (row.status !== 'deleted' && row.status !== 'expired')
     throw new AcervoError('artifact:not_stored', { detail: `The artifact is ${row.status}.` });
-  const stat = await requireBytes(ctx, row);
+  const { own, stat } = await requireBytes(ctx, row);
   const until = stepsEnd(ctx);
   await changeArtifact(ctx, id, (now) => (now.status === row.status ? comingBack(now, until) : undefined), {
     expectedRevision: isBegun ? undefined : expectedRevision,
   });
   ctx.passFaultPoint('undelete:marked');
-  const copy = isTooOld(ctx, row, stat) ? await copyOf(ctx, row, stat.version_id) : undefined;
+  const copy = isTooOld(ctx, row, stat) ? await copyOf(ctx, row, own) : undefined;
   if (copy === undefined) await uncover(ctx, row);
   ctx.passFaultPoint('undelete:brought_back');
   const changed = await changeArtifact(
@@ -49,21 +49,17 @@ function isTooOld(ctx: Context, { bucket, key, status }: ArtifactRow, { modified
   return status === 'expired' || expiresBy(ctx.lifecycle, { bucket, key, modified_at }, ctx.clock());
 }
 
-async function asCopy(ctx: Context, row: ArtifactRow, copy: StoredObject): Promise<Next> {
-  const { size_bytes, content_type, sha256, checksum } = row;
-  const { etag } = copy;
-  const version: Version = { version_id: versionIdOf(copy), etag, size_bytes, content_type, sha256, checksum };
-  const next = renewed(row, version, ctx.clock());
-  return { ...next, row: { ...next.row, ...(await carriedOver(ctx, row, version.version_id)) } };
+async function asCopy(ctx: Context, row: ArtifactRow, copy: Version): Promise<Next> {
+  const next = renewed(row, copy, ctx.clock());
+  return { ...next, row: { ...next.row, ...(await carriedOver(ctx, row, copy.version_id)) } };
 }
 
-async function requireBytes(
-  ctx: Context,
-  { bucket, key, version_id }: ArtifactRow,
-): Promise<ObjectStat & { version_id: string }> {
-  if (version_id === undefined) throw new AcervoError('artifact:gone');
+async function requireBytes(ctx: Context, row: ArtifactRow): Promise<{ own: Version; stat: ObjectStat }> {
+  const { bucket, key } = row;
+  const own = ownVersion(row);
+  if (own === undefined) throw new AcervoError('artifact:gone');
   try {
-    return { ...(await ctx.objects.stat({ bucket, key, version_id })), version_id };
+    return { own, stat: await ctx.objects.stat({ bucket, key, version_id: own.version_id }) };
   } catch (error) {
     if (isAcervoError(error, 'artifact:not_found')) throw new AcervoError('artifact:gone', { cause: error });
     throw error;

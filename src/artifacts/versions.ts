@@ -1,6 +1,5 @@
 import type { Context } from '../context.js';
 import { AcervoError, isAcervoError } from '../errors/error.js';
-import type { StoredObject } from '../objects/port.js';
 import { beginChange, type Changed, unchanged } from './change.js';
 import { confirm, versionIdOf } from './landing.js';
 import { type ArtifactRow, readArtifact, type Version } from './row.js';
@@ -49,18 +48,19 @@ export async function restoreVersion(
     throw new AcervoError('artifact:not_found', { detail: `The artifact is ${row.status}.` });
   const { current, created_at: _created, ...version } = await readVersion(ctx, row, version_id);
   if (current) return unchanged(ctx, row, ctx.operation);
-  const copied = await copyOf(ctx, row, version_id);
+  const restored = await copyOf(ctx, row, { ...version, sha256: version.sha256 });
   ctx.passFaultPoint('restore:copied');
-  const restored = { ...version, sha256: version.sha256, version_id: versionIdOf(copied), etag: copied.etag };
   const changed = await confirm(ctx, row, restored, { operation: ctx.operation, expectedRevision });
   ctx.passFaultPoint('restore:confirmed');
   return changed;
 }
 
-/** A further version with the bytes of this one. @throws AcervoError `artifact:gone` */
-export async function copyOf(ctx: Context, { bucket, key }: ArtifactRow, version_id: string): Promise<StoredObject> {
+/** Puts the bytes of a version on top, as a further one. @throws AcervoError `artifact:gone` */
+export async function copyOf(ctx: Context, { bucket, key }: ArtifactRow, version: Version): Promise<Version> {
+  const { version_id } = version;
   try {
-    return await ctx.objects.copy({ bucket, key, version_id }, { bucket, key });
+    const copied = await ctx.objects.copy({ bucket, key, version_id }, { bucket, key });
+    return { ...version, version_id: versionIdOf(copied), etag: copied.etag };
   } catch (error) {
     if (isAcervoError(error, 'artifact:not_found')) throw new AcervoError('artifact:gone', { cause: error });
     throw error;

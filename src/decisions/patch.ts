@@ -26,7 +26,8 @@ export function patchedColumns(row: DecisionRow, patch: PatchDecisionInput, now:
  * Changes what may change of a decision: its outcome, its metadata, and what it is linked to. Nobody's change is lost: it
  * is applied to the revision that was read, else again.
  * @throws AcervoError `decision:not_found`, `revision:mismatch` (If-Match), `revision:contended`,
- *   `decision:too_many_links`, `knowledge:not_found`, `artifact:not_found`, `auth:scope_missing` (of links), and those of `patchedColumns`
+ *   `decision:too_many_links`, `knowledge:not_found`, `artifact:not_found`, `auth:scope_missing` (of links), and those of
+ *   `patchedColumns`
  */
 export async function patchDecision(
   ctx: Context,

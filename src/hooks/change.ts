@@ -50,7 +50,7 @@ export async function changeHook(
 ): Promise<ChangedHook> {
   const steps = {
     answered: async () => {
-      const before = operation && (await answeredBefore(ctx.db, operation));
+      const before = await answeredBefore(ctx.db, operation);
       return before && { hook: await readHook(ctx, id), audit_id: before.audit_id };
     },
     read: async (): Promise<ReadHook> => {

@@ -36,7 +36,7 @@ export async function changeSession(
   const read = () => readSession(ctx, id);
   const steps = {
     answered: async () => {
-      const before = operation && (await answeredBefore(ctx.db, operation));
+      const before = await answeredBefore(ctx.db, operation);
       return before && { session: await read(), audit_id: before.audit_id };
     },
     read,

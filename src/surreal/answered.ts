@@ -9,10 +9,10 @@ import { replay } from './transact.js';
  */
 export async function answeredBefore<Answer>(
   db: Database,
-  { id, request_digest }: RequestOperation,
+  operation: RequestOperation | undefined,
 ): Promise<Committed<Answer> | undefined> {
-  if (request_digest === '') return undefined;
-  return replay<Answer>(db, { id, request_digest });
+  if (operation === undefined || operation.request_digest === '') return undefined;
+  return replay<Answer>(db, operation);
 }
 
 /**

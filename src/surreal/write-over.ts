@@ -5,13 +5,20 @@ import { conflictBackoffMs } from './retry-conflicts.js';
 /** So often at most when others write the same row at once: eight patches of one session come through (acceptance tests). */
 const MAX_TRIES = 40;
 
+interface Revised {
+  revision: number;
+}
+
+const isOther = ({ revision }: Revised, expected: number | undefined): boolean =>
+  expected !== undefined && revision !== expected;
+
 /**
  * Is this still the revision that the client has seen? undefined: it does not mind.
  * @param expectedRevision from If-Match
  * @throws AcervoError `revision:mismatch`
  */
-export function requireRevision({ revision }: { revision: number }, expectedRevision: number | undefined): void {
-  if (expectedRevision !== undefined && revision !== expectedRevision) throw new AcervoError('revision:mismatch');
+export function requireRevision(row: Revised, expectedRevision: number | undefined): void {
+  if (isOther(row, expectedRevision)) throw new AcervoError('revision:mismatch');
 }
 
 /**
@@ -23,7 +30,7 @@ export function requireRevision({ revision }: { revision: number }, expectedRevi
  * @param expectedRevision from If-Match
  * @throws AcervoError `revision:mismatch` (If-Match), `revision:contended`, and what the steps throw
  */
-export async function writeOver<Row extends { revision: number }, Next, Result>(
+export async function writeOver<Row extends Revised, Next, Result>(
   steps: {
     answered(): Promise<Result | undefined>;
     read(): Promise<Row>;
@@ -36,9 +43,10 @@ export async function writeOver<Row extends { revision: number }, Next, Result>(
   if (before !== undefined) return before;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const row = await steps.read();
-    const justNow =
-      expectedRevision === undefined || row.revision === expectedRevision ? undefined : await steps.answered();
-    if (justNow !== undefined) return justNow;
+    if (isOther(row, expectedRevision)) {
+      const justNow = await steps.answered();
+      if (justNow !== undefined) return justNow;
+    }
     requireRevision(row, expectedRevision);
     const next = await steps.decide(row);
     try {
